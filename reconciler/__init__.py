@@ -1,0 +1,1 @@
+"""Decides what to change, remembers, and applies it."""

@@ -1,0 +1,1 @@
+"""Who gets which share: route table, Envoy resources, xDS, keys, TLS."""

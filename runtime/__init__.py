@@ -1,0 +1,1 @@
+"""Copies of a model server: environments, artifacts, replicas, probes, logs."""

@@ -1,0 +1,1 @@
+"""What users write: models, loader, problems, release digest, schemas. Pure."""
