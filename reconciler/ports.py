@@ -13,13 +13,15 @@ class Source(Protocol):
     """Where specs come from."""
 
     def watch(self) -> AsyncIterator[Difference]:
-        """Yield the newest commit at once and then each newer one; never ends, and never raises for a
-        source that is away: `seen()` says so instead.
+        """Yield the newest commit at once and then each newer one, for ever.
+
+        A source that is away raises nothing here: `seen()` says so instead.
         """
         ...
 
     async def sync(self) -> str:
-        """Look now; return the commit that the ref points to once `watch` has yielded it (or had before).
+        """Look now; return the commit of the ref, once `watch` has yielded it (or had before).
+
         Raises `TransientError` if the source is away.
         """
         ...
