@@ -1,0 +1,103 @@
+"""How a replica's process is started: argument vector and environment, as a pure function of its recipe."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from runtime.layout import Layout
+from spec.release import Recipe, Server
+
+LOOPBACK = "127.0.0.1"
+GUNICORN_CONF = "gunicorn_conf.py"
+MLFLOW_SCRIPT = "mlflow_score.py"
+
+_APP = "azureml_inference_server_http.server.entry:app"
+_SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_NO_PROXY = ("127.0.0.1", "localhost", "::1")
+_RESERVED = frozenset({"AML_APP_ROOT", "AZUREML_ENTRY_SCRIPT", "AZUREML_MODEL_DIR", "SERVER_PORT", "HEALTH_PORT"})
+"""Names that the layout decides: a user's value would point at paths of Azure's own container."""
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """All that `exec` needs; `env` is the whole environment, nothing is inherited."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    cwd: Path
+
+
+def command(recipe: Recipe, layout: Layout, python: Path, port: int) -> Launch:
+    """Start the inference server on loopback at `port` with `python`, the interpreter of the environment.
+
+    A failing `init()` ends the process with code 3. The port is only ever bound on 127.0.0.1.
+    """
+    env = environment(recipe, layout, python)
+    argv = (
+        *(str(python), "-m", "gunicorn"),
+        *("-c", str(layout.server / GUNICORN_CONF)),
+        *("-b", f"{LOOPBACK}:{port}"),
+        *("-w", env["WORKER_COUNT"]),
+        *("--timeout", env["WORKER_TIMEOUT"]),
+        *("--graceful-timeout", str(_graceful_seconds(recipe))),
+        _APP,
+    )
+    return Launch(argv=argv, env={**env, "SERVER_PORT": str(port), "HEALTH_PORT": str(port)}, cwd=layout.app_root)
+
+
+def environment(recipe: Recipe, layout: Layout, python: Path) -> dict[str, str]:
+    """The environment of a replica without its port: Headgate's defaults, then the user's, then what must be."""
+    users = {name: value for name, value in recipe.variables if name not in _RESERVED or _may_set(recipe, name)}
+    merged = {**_defaults(recipe, layout, python), **users, **_fixed(recipe, layout)}
+    no_proxy = merged.get("NO_PROXY") or merged.get("no_proxy") or ""
+    merged["NO_PROXY"] = merged["no_proxy"] = _with_loopback(no_proxy)
+    return merged
+
+
+def _may_set(recipe: Recipe, name: str) -> bool:
+    return name == "AZUREML_ENTRY_SCRIPT" and recipe.code is None and recipe.server is not Server.MLFLOW
+
+
+def _defaults(recipe: Recipe, layout: Layout, python: Path) -> dict[str, str]:
+    return {
+        "PATH": f"{python.parent}:{_SYSTEM_PATH}",
+        "LANG": "C.UTF-8",
+        "HOME": str(layout.home),
+        "TMPDIR": str(layout.temp),
+        "VIRTUAL_ENV": str(python.parent.parent),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONNOUSERSITE": "1",
+        "SERVICE_NAME": layout.release.endpoint,
+        "SERVICE_VERSION": layout.release.deployment,
+        "WORKER_COUNT": str(recipe.max_concurrent_requests_per_instance),
+        "WORKER_TIMEOUT": str(_worker_seconds(recipe)),
+        "SCORING_TIMEOUT_MS": str(recipe.request_timeout_ms),
+        **({"AML_APP_INSIGHTS_ENABLED": "true"} if recipe.app_insights_enabled else {}),
+    }
+
+
+def _fixed(recipe: Recipe, layout: Layout) -> dict[str, str]:
+    fixed = {"AML_APP_ROOT": str(layout.app_root), "AZUREML_MODEL_DIR": str(layout.model_dir)}
+    if recipe.server is Server.MLFLOW:
+        folder = recipe.model.artifact.basename if recipe.model else ""
+        return {**fixed, "AZUREML_ENTRY_SCRIPT": MLFLOW_SCRIPT, "MLFLOW_MODEL_FOLDER": folder}
+    if recipe.code is None:
+        return fixed
+    script = PurePosixPath(recipe.code.scoring_script)
+    return {**fixed, "AZUREML_ENTRY_SCRIPT": str(script)}
+
+
+def _worker_seconds(recipe: Recipe) -> int:
+    """Gunicorn's deadline covers `init()` too, so it leaves the readiness probe the last word."""
+    ready = recipe.readiness.initial_delay + recipe.readiness.period * recipe.readiness.failure_threshold
+    return max(300, math.ceil(recipe.request_timeout_ms / 1000), ready) + 30
+
+
+def _graceful_seconds(recipe: Recipe) -> int:
+    return max(30, math.ceil(recipe.request_timeout_ms / 1000) + 5)
+
+
+def _with_loopback(no_proxy: str) -> str:
+    named = [part.strip() for part in no_proxy.split(",") if part.strip()]
+    return ",".join([*named, *(host for host in _NO_PROXY if host not in named)])

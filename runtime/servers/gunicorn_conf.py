@@ -1,0 +1,50 @@
+"""Gunicorn's configuration for azureml-inference-server-http, as `azmlinfsrv` sets it up, on loopback only.
+
+Runs in the replica's environment under Python 3.7 or newer. The bind address, the worker count and the
+timeouts come on the command line, which wins over this file.
+"""
+
+import logging
+import os
+import sys
+
+import azureml_inference_server_http as _server
+from azureml_inference_server_http import constants as _constants
+from azureml_inference_server_http import log_config as _log_config
+
+# Gunicorn 25 and newer put a socket into $HOME that all replicas would share; older ones ignore the name.
+control_socket_disable = True
+# The server's own logging configuration takes gunicorn's records; a second copy goes nowhere, as in azmlinfsrv.
+accesslog = "-"
+errorlog = os.devnull
+preload_app = os.environ.get("WORKER_PRELOAD", "").lower() == "true"
+proc_name = os.environ.get("SERVICE_NAME", "azmlinfsrv")
+
+
+def _announce_version() -> None:
+    if os.environ.get("SERVER_VERSION_LOG_RESPONSE_ENABLED", "true").lower() == "true":
+        os.environ["HTTP_X_MS_SERVER_VERSION"] = "azmlinfsrv/" + _server.__version__
+
+
+def _show_root_logging() -> None:
+    # The handler of last resort serves loggers without any handler, so a basicConfig of the user's still wins.
+    level = logging.getLevelName(os.environ.get("AZUREML_LOG_LEVEL", "INFO").upper())
+    level = level if isinstance(level, int) else logging.INFO
+    fallback = logging.StreamHandler(sys.stderr)
+    fallback.setLevel(level)
+    fallback.setFormatter(_log_config.AMLLogFormatter())
+    logging.lastResort = fallback
+    logging.getLogger().setLevel(level)
+
+
+def _extend_path() -> None:
+    # azmlinfsrv knows the code directory only; the script's own folder after it lets siblings import each other.
+    root = os.environ.get("AML_APP_ROOT", "")
+    script = os.path.join(root, os.environ.get("AZUREML_ENTRY_SCRIPT", ""))  # noqa: PTH118 (plain strings throughout)
+    sys.path.extend(path for path in (root, os.path.dirname(script)) if path not in sys.path)  # noqa: PTH120 (the same)
+
+
+_log_config.load_logging_config(_constants.PACKAGE_ROOT, silent=True)
+_announce_version()
+_show_root_logging()
+_extend_path()
