@@ -1,0 +1,183 @@
+"""What is true of an endpoint and its deployments, in Flux' and Azure's words."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from reconciler.plan import Seen, Want
+from reconciler.state import Condition, Memory, Removing, Settled
+from reconciler.target import target_split
+from runtime.replica import Blame, ReleaseSeen, ReplicaState, Stage
+from spec.catalog import DeploymentSpec
+
+ProvisioningState = Literal["Creating", "Updating", "Succeeded", "Failed", "Deleting"]
+FAILING = frozenset({"InitFailed", "CrashLoopBackOff", "OOMKilled", "ReadinessProbeFailed", "LivenessProbeFailed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How one deployment does: `failed` means that waiting alone is not expected to help."""
+
+    deployment: str
+    ready: bool
+    failed: bool
+    reason: str
+    message: str
+
+
+def assess(deployment: DeploymentSpec, memory: Memory, seen: Seen) -> Health:
+    """The state of the release that Git asks for in this deployment."""
+    release = (seen.releases or {}).get(deployment.release.name)
+    if release is None or release.preparation.stage is not Stage.PREPARED:
+        return _unprepared(deployment, release)
+    name = deployment.name
+    failing = _failing(release)
+    if failing:
+        return Health(name, ready=False, failed=True, reason=failing[0], message=failing[1])
+    if len(release.ready) < deployment.instance_count:
+        message = f"{len(release.ready)} of {deployment.instance_count} replicas are ready"
+        return Health(name, ready=False, failed=False, reason="ReplicasNotReady", message=message)
+    if memory.promoted_release(name) != deployment.release.name:
+        message = f"{deployment.release.name} is ready and not serving yet"
+        return Health(name, ready=False, failed=False, reason="AwaitingPromotion", message=message)
+    message = f"{deployment.instance_count} replicas are ready"
+    return Health(name, ready=True, failed=False, reason="Serving", message=message)
+
+
+def _unprepared(deployment: DeploymentSpec, release: ReleaseSeen | None) -> Health:
+    name = deployment.name
+    if release is None:
+        message = f"{deployment.release.name} has not been started yet"
+        return Health(name, ready=False, failed=False, reason="Pending", message=message)
+    preparation = release.preparation
+    if preparation.stage is Stage.FAILED:
+        failed = preparation.blame is Blame.RELEASE
+        return Health(name, ready=False, failed=failed, reason=preparation.reason, message=preparation.message)
+    message = preparation.message or "artifacts and environment are being prepared"
+    return Health(name, ready=False, failed=False, reason="Preparing", message=message)
+
+
+def _failing(release: ReleaseSeen) -> tuple[str, str] | None:
+    """A replica that ended at least twice for a reason of its own, while fewer are ready than should be."""
+    if len(release.ready) >= release.wanted:
+        return None
+    for replica in release.replicas:
+        ended = replica.state is not ReplicaState.READY and replica.restarts >= 1
+        if ended and replica.reason in FAILING:
+            return replica.reason, f"replica {replica.id}: {replica.message or replica.reason}"
+    return None
+
+
+def conditions(
+    want: Want, memory: Memory, seen: Seen, because: tuple[tuple[str, str], ...], now: datetime
+) -> tuple[Condition, ...]:
+    """Ready always; Reconciling, Stalled, ReplicaFailure and notes while they hold. `since` survives repetition."""
+    ready = _ready(want, memory, seen, because)
+    found = [_condition(*ready, want.commit)]
+    if ready[1] == "Unknown":
+        found.append(_condition("Reconciling", "True", "Progressing", ready[3], want.commit))
+    if ready[1] == "False" and ready[2] != "RouteRejected":
+        found.append(_condition("Stalled", "True", ready[2], ready[3], want.commit))
+    found += _replica_failures(memory, seen, want.commit)
+    found += _notes(memory, seen, want.commit)
+    return tuple(_since(condition, memory, now) for condition in found)
+
+
+Verdict = tuple[str, Literal["True", "False", "Unknown"], str, str]
+
+
+def _ready(want: Want, memory: Memory, seen: Seen, because: tuple[tuple[str, str], ...]) -> Verdict:
+    if want.problems:
+        more = f" (and {len(want.problems) - 1} more)" if len(want.problems) > 1 else ""
+        return "Ready", "False", "InvalidSpec", f"{want.problems[0]}{more}; the last good spec goes on"
+    if want.held:
+        return "Ready", "False", "RemovalHeld", want.held
+    if isinstance(memory.phase, Removing):
+        return "Ready", "Unknown", "Deleting", because[-1][1] if because else "the endpoint is being removed"
+    if seen.route is None or seen.releases is None:
+        return "Ready", "Unknown", "Unobserved", "the router or the runtime has not answered yet"
+    if seen.route.rejected:
+        return "Ready", "False", "RouteRejected", f"Envoy refused the route: {seen.route.rejected}"
+    return _serving(memory, seen, because)
+
+
+def _serving(memory: Memory, seen: Seen, because: tuple[tuple[str, str], ...]) -> Verdict:
+    healths = [assess(deployment, memory, seen) for deployment in memory.spec.deployments] if memory.spec else []
+    for health in healths:
+        if health.failed:
+            return "Ready", "False", health.reason, f"deployment {health.deployment}: {health.message}"
+    for health in healths:
+        if not health.ready:
+            return "Ready", "Unknown", health.reason, f"deployment {health.deployment}: {health.message}"
+    target = target_split(memory.spec)
+    if memory.phase != Settled(target) or seen.route is None or not seen.route.settled:
+        reason, message = because[-1] if because else ("Progressing", "the route is on its way")
+        return "Ready", "Unknown", reason, message
+    return "Ready", "True", "Serving", _summary(memory)
+
+
+def _summary(memory: Memory) -> str:
+    spec = memory.spec
+    if spec is None or not spec.deployments:
+        return "the endpoint has no deployment yet"
+    return ", ".join(f"{name} {percent}%" for name, percent in spec.traffic) or "no traffic is assigned"
+
+
+def _replica_failures(memory: Memory, seen: Seen, commit: str) -> list[Condition]:
+    found = []
+    for known in memory.releases:
+        release = (seen.releases or {}).get(known.ref.name)
+        failing = _failing(release) if release else None
+        if failing:
+            message = f"{known.ref.name}: {failing[1]}"
+            found.append(_condition("ReplicaFailure", "True", failing[0], message, commit))
+    return found
+
+
+def _notes(memory: Memory, seen: Seen, commit: str) -> list[Condition]:
+    if memory.spec is None:
+        return []
+    notes: list[Condition] = []
+    for deployment in memory.spec.deployments:
+        release = (seen.releases or {}).get(deployment.release.name)
+        written = [(note.reason, note.message) for note in deployment.notes]
+        for reason, message in [*written, *(release.preparation.notes if release else ())]:
+            notes.append(_condition(reason, "True", reason, f"deployment {deployment.name}: {message}", commit))
+    return notes
+
+
+def _condition(kind: str, status: Literal["True", "False", "Unknown"], *rest: str) -> Condition:
+    reason, message, commit = rest
+    return Condition(kind, status, reason, message, commit)
+
+
+def _since(condition: Condition, memory: Memory, now: datetime) -> Condition:
+    same = (
+        before.since
+        for before in memory.conditions
+        if (before.type, before.status, before.reason) == (condition.type, condition.status, condition.reason)
+    )
+    return replace(condition, since=next(same, None) or now)
+
+
+def provisioning_state(memory: Memory, found: tuple[Condition, ...]) -> ProvisioningState:
+    """Azure's word for the endpoint as a whole."""
+    if isinstance(memory.phase, Removing):
+        return "Deleting"
+    ready = next((condition.status for condition in found if condition.type == "Ready"), "Unknown")
+    match ready:
+        case "True":
+            return "Succeeded"
+        case "False":
+            return "Failed"
+        case _:
+            return "Updating" if memory.applied else "Creating"
+
+
+def deployment_state(health: Health, memory: Memory) -> ProvisioningState:
+    """Azure's word for one deployment."""
+    if health.failed:
+        return "Failed"
+    if health.ready:
+        return "Succeeded"
+    return "Updating" if memory.promoted_release(health.deployment) else "Creating"
