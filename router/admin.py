@@ -1,0 +1,174 @@
+"""Envoy's admin interface over its unix socket: read little, change less."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from router.bootstrap import HTTP_STAT_PREFIX
+from spec.errors import TransientError
+
+_IN_FLIGHT = re.compile(r"::(\[[^\]]+\]|[^:\n]+):(\d+)::rq_(?:pending_)?active::(\d+)$", re.MULTILINE)
+_VersionOf = Callable[[Mapping[str, Any]], tuple[str, str]]
+_ACTIVE = f"http.{HTTP_STAT_PREFIX}.downstream_rq_active"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """Who answers on the admin socket."""
+
+    state: str
+    """`LIVE`, `INITIALIZING`, `PRE_INITIALIZING` or `DRAINING`."""
+    version: str
+    """`1.40.0`."""
+    config_path: str
+    epoch: int
+    uptime_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """What Envoy has taken from the control plane: name → version of the response that brought it."""
+
+    clusters: Mapping[str, str]
+    scopes: Mapping[str, str]
+    listeners: Mapping[str, str]
+
+
+class Admin:
+    """Client of one Envoy's admin socket; every call raises `TransientError` if there is no timely answer."""
+
+    def __init__(self, socket: Path, timeout_s: float = 5.0) -> None:
+        self.socket = socket
+        self._client: httpx.AsyncClient | None = None
+        self._timeout = timeout_s
+
+    async def close(self) -> None:
+        """Close the connections; the next call opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def ready(self) -> bool:
+        """Whether Envoy has its first configuration and takes requests."""
+        return (await self._send("GET", "/ready", ok=(200, 503))).status_code == httpx.codes.OK
+
+    async def server_info(self) -> ServerInfo:
+        """Return state and identity."""
+        info = _json(await self._send("GET", "/server_info"))
+        options = info.get("command_line_options", {})
+        return ServerInfo(
+            state=str(info.get("state", "")),
+            version=_short_version(str(info.get("version", ""))),
+            config_path=str(options.get("config_path", "")),
+            epoch=int(options.get("restart_epoch", 0)),
+            uptime_s=int(str(info.get("uptime_current_epoch", "0s")).removesuffix("s") or 0),
+        )
+
+    async def in_flight(self, clusters: str = "") -> dict[tuple[str, int], int]:
+        """Requests in progress or queued, by address and port, mirrored ones too; absent: Envoy has no such host.
+
+        `clusters` is a regular expression that limits the count to clusters whose name contains a match.
+        """
+        # The text form costs less than half of the JSON form on both sides: 17 against 40 ms at 1,000 clusters.
+        response = await self._send("GET", "/clusters", {"filter": clusters} if clusters else {})
+        return count_in_flight(response.text)
+
+    async def active_requests(self) -> int:
+        """Requests of all clients in progress on Envoy's listeners."""
+        stats = _json(await self._send("GET", "/stats", {"filter": f"^{re.escape(_ACTIVE)}$", "format": "json"}))
+        return sum(int(stat.get("value", 0)) for stat in stats.get("stats", ()))
+
+    async def versions(self) -> Versions:
+        """Return what the control plane's resources look like from Envoy's side; never their content."""
+        return Versions(
+            clusters=await self._dump("dynamic_active_clusters", "cluster.name,version_info", _cluster_version),
+            scopes=await self._scopes(),
+            listeners=await self._dump("dynamic_listeners", "name,active_state.version_info", _listener_version),
+        )
+
+    async def listeners(self) -> dict[str, tuple[str, int]]:
+        """Name → address and port of every TCP listener that is open."""
+        statuses = _json(await self._send("GET", "/listeners", {"format": "json"})).get("listener_statuses", ())
+        found = {status["name"]: status.get("local_address", {}).get("socket_address") for status in statuses}
+        return {name: (at["address"], int(at.get("port_value", 0))) for name, at in found.items() if at}
+
+    async def drain_listeners(self) -> None:
+        """Begin a graceful drain: answers close their connection, and listeners close after the drain time."""
+        await self._send("POST", "/drain_listeners", {"graceful": ""})
+
+    async def reopen_logs(self) -> None:
+        """Make Envoy open its log files anew, after a rotation."""
+        await self._send("POST", "/reopen_logs")
+
+    async def quit(self) -> None:
+        """Ask Envoy to exit now."""
+        await self._send("POST", "/quitquitquit")
+
+    async def _scopes(self) -> dict[str, str]:
+        mask = "version_info,scoped_route_configs.name"
+        response = await self._send("GET", "/config_dump", {"resource": "dynamic_scoped_route_configs", "mask": mask})
+        groups = _json(response).get("configs", ())
+        return {
+            str(scope.get("name", "")): str(group.get("version_info", ""))
+            for group in groups
+            for scope in group.get("scoped_route_configs", ())
+        }
+
+    async def _dump(self, resource: str, mask: str, version: _VersionOf) -> dict[str, str]:
+        response = await self._send("GET", "/config_dump", {"resource": resource, "mask": mask})
+        return dict(version(config) for config in _json(response).get("configs", ()))
+
+    async def _send(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, ok: tuple[int, ...] = (200,)
+    ) -> httpx.Response:
+        try:
+            response = await self._open().request(method, path, params=query or None)
+        except httpx.HTTPError as error:
+            why = str(error) or type(error).__name__
+            raise TransientError(f"Envoy's admin socket {self.socket} did not answer {path}: {why}") from error
+        if response.status_code not in ok:
+            raise TransientError(f"Envoy's admin socket {self.socket} answered {path} with {response.status_code}")
+        return response
+
+    def _open(self) -> httpx.AsyncClient:
+        if self._client is None:
+            transport = httpx.AsyncHTTPTransport(uds=str(self.socket))
+            self._client = httpx.AsyncClient(
+                transport=transport, base_url="http://envoy", timeout=self._timeout, trust_env=False
+            )
+        return self._client
+
+
+def count_in_flight(text: str) -> dict[tuple[str, int], int]:
+    """Sum active and pending requests by host over the clusters of `/clusters`' text form."""
+    counts: Counter[tuple[str, int]] = Counter()
+    for address, port, active in _IN_FLIGHT.findall(text):
+        counts[address.strip("[]"), int(port)] += int(active)
+    return dict(counts)
+
+
+def _json(response: httpx.Response) -> dict[str, Any]:
+    try:
+        value = response.json()
+    except ValueError as error:
+        raise TransientError(f"Envoy's admin answered {response.request.url.path} with no JSON") from error
+    return value if isinstance(value, dict) else {}
+
+
+def _short_version(text: str) -> str:
+    """Envoy says `<commit>/1.40.0/Clean/RELEASE/BoringSSL`."""
+    parts = text.split("/")
+    return parts[1] if len(parts) > 1 else text
+
+
+def _cluster_version(config: Mapping[str, Any]) -> tuple[str, str]:
+    return str(config.get("cluster", {}).get("name", "")), str(config.get("version_info", ""))
+
+
+def _listener_version(config: Mapping[str, Any]) -> tuple[str, str]:
+    return str(config.get("name", "")), str(config.get("active_state", {}).get("version_info", ""))

@@ -1,0 +1,165 @@
+"""One process of this machine, told apart from a later one that got the same pid."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from router import private_file
+
+_POLL_S = 0.5
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A pid and when it was created; `created` is opaque, equal only for the same process of the same boot."""
+
+    pid: int
+    created: str
+
+
+def identify(pid: int) -> Process | None:
+    """Return the process that has this pid now; None if there is none, or only what is left of a dead one."""
+    try:
+        found = psutil.Process(pid)
+        if found.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return Process(pid, _created(found))
+    except (psutil.NoSuchProcess, psutil.AccessDenied, FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def alive(process: Process) -> bool:
+    """Whether exactly this process runs."""
+    return identify(process.pid) == process
+
+
+def command_line(process: Process) -> tuple[str, ...]:
+    """Return the arguments that the process was started with; empty if it is gone or not ours to see."""
+    try:
+        arguments = psutil.Process(process.pid).cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return ()
+    return tuple(arguments) if alive(process) else ()
+
+
+def find(matches: Callable[[Sequence[str]], bool]) -> list[Process]:
+    """Return every process of this user whose command line matches."""
+    user = os.geteuid()
+    seen = psutil.process_iter(["pid", "uids", "cmdline"])
+    pids = [entry.pid for entry in seen if _of(entry, user) and matches(entry.info["cmdline"] or ())]
+    return [process for process in map(identify, pids) if process is not None]
+
+
+def _of(entry: psutil.Process, user: int) -> bool:
+    return entry.info["uids"] is not None and entry.info["uids"].effective == user
+
+
+def send(process: Process, number: signal.Signals) -> bool:
+    """Signal exactly this process; return whether it was there to get it."""
+    with _pidfd(process) as descriptor:
+        if not alive(process):
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            if descriptor is None:
+                os.kill(process.pid, number)
+            elif sys.platform == "linux":
+                signal.pidfd_send_signal(descriptor, number)
+            return True
+    return False
+
+
+async def wait(process: Process) -> None:
+    """Return once the process is gone; it need not be a child."""
+    with _pidfd(process) as descriptor:
+        if descriptor is not None and alive(process):
+            await _readable(descriptor)
+            return
+        await _polled(process)
+
+
+async def end(process: Process, patience_s: float) -> None:
+    """See the process gone: wait `patience_s`, then ask with SIGTERM, then kill."""
+    for patience, number in ((patience_s, signal.SIGTERM), (min(1.0, patience_s), signal.SIGKILL)):
+        try:
+            await asyncio.wait_for(wait(process), patience)
+        except TimeoutError:
+            send(process, number)
+        else:
+            return
+    await wait(process)
+
+
+class Detached(subprocess.Popen[bytes]):
+    """A program in a session of its own, with an empty environment, meant to outlive this object and this process."""
+
+    def __init__(self, arguments: Sequence[str], log: Path, directory: Path) -> None:
+        with open(log, "ab", opener=private_file.opener) as output:
+            super().__init__(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=directory,
+                env={},
+                start_new_session=True,
+            )
+
+    def __del__(self) -> None:
+        """Say nothing: Popen would warn that the program still runs."""
+
+    def ended(self) -> str:
+        """Reap it and say how it ended."""
+        code = self.poll()
+        if code is None:
+            return "ended"
+        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+
+
+async def _polled(process: Process) -> None:
+    """Where the system has no event for the end of a process that is not a child."""
+    while True:
+        if not alive(process):
+            return
+        await asyncio.sleep(_POLL_S)
+
+
+async def _readable(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+    loop.add_reader(descriptor, done.set)
+    try:
+        await done.wait()
+    finally:
+        loop.remove_reader(descriptor)
+
+
+@contextlib.contextmanager
+def _pidfd(process: Process) -> Iterator[int | None]:
+    """Hold the pid so that it cannot be reused; None where the platform cannot, or the process is gone."""
+    descriptor = None
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError):
+            descriptor = os.pidfd_open(process.pid)
+    try:
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _created(found: psutil.Process) -> str:
+    """Linux: boot and clock tick, which a change of the system's clock does not move."""
+    if not _BOOT_ID.exists():
+        return f"{found.create_time():.6f}"
+    stat = Path(f"/proc/{found.pid}/stat").read_text(encoding="utf-8", errors="replace")
+    ticks = stat.rpartition(")")[2].split()[19]
+    return f"{_BOOT_ID.read_text(encoding='ascii').strip()}/{ticks}"
