@@ -95,7 +95,7 @@ def _worker_seconds(recipe: Recipe) -> int:
 
 
 def _graceful_seconds(recipe: Recipe) -> int:
-    return max(30, math.ceil(recipe.request_timeout_ms / 1000) + 5)
+    return math.ceil(recipe.request_timeout_ms / 1000) + 3
 
 
 def _with_loopback(no_proxy: str) -> str:

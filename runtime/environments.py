@@ -1,0 +1,267 @@
+"""Environments of replicas: one per distinct dependency set, locked once, built by uv, rebuilt from the lock."""
+
+import asyncio
+import json
+import platform
+import re
+import sysconfig
+import uuid
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.artifacts import remove, write_whole
+from runtime.fault import ReleaseError, WorldError
+from runtime.interpreters import Interpreter, fetch, installed, matching, nearest
+from runtime.requirements import Wanted
+from runtime.uv import fault_of, run_uv
+
+RESOLVE_SECONDS = 900.0
+INSTALL_SECONDS = 3600.0
+VENV_SECONDS = 120.0
+NEAREST_TRIED = 4
+"""Interpreters tried before the requirements count as unsatisfiable."""
+
+Note = tuple[str, str]
+Progress = Callable[[str, str], None]
+"""Called with a step (`resolving`, `installing`, …) and a message for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A complete environment."""
+
+    key: str
+    python: Path
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """What was resolved once: pinned and hashed requirements for one minor version of Python."""
+
+    python: str
+    notes: tuple[Note, ...]
+    file: Path
+
+    @property
+    def packages(self) -> int:
+        """How many packages it pins."""
+        return len(re.findall(r"^[A-Za-z0-9][^\s#]*", self.file.read_text(), re.MULTILINE))
+
+    @property
+    def hashed(self) -> bool:
+        """Whether every package has a hash (one fetched from a Git repository has none)."""
+        return " @ git+" not in self.file.read_text()
+
+
+class Environments:
+    """The environments below `<state>/environments` and their locks below `<state>/locks`."""
+
+    def __init__(self, state: Path, *, parallel: int = 2, fetch_python: bool = True) -> None:
+        self._environments = state / "environments"
+        self._locks = state / "locks"
+        self._fetch_python = fetch_python
+        self._unfetchable: set[str] = set()
+        self._building: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._slots = asyncio.Semaphore(parallel)
+        self._platform = f"{sysconfig.get_platform()}-{platform.libc_ver()[0]}"
+
+    def key(self, wanted: Wanted) -> str:
+        """The environment's name on this platform."""
+        return wanted.key(self._platform)
+
+    def log(self, key: str) -> Path:
+        """The environment's build log."""
+        return self._environments / key / "build.log"
+
+    async def ensure(self, wanted: Wanted, progress: Progress) -> Built:
+        """Return the environment, building it if it is absent or damaged; concurrent calls build once.
+
+        Raises `ReleaseError` when the requirements are wrong and `WorldError` when network, disk or registry
+        are away; both quote the end of the build log.
+        """
+        key = self.key(wanted)
+        async with self._building[key]:
+            present = await asyncio.to_thread(self.present, key)
+            if present is not None:
+                return present
+            if self._slots.locked():
+                progress("waiting", f"waiting for another environment before building that of {wanted.label}")
+            async with self._slots:
+                return await self._build(key, wanted, progress)
+
+    def present(self, key: str) -> Built | None:
+        """The environment if it is complete: its interpreter and all its packages are there."""
+        directory = self._environments / key
+        try:
+            marker = json.loads((directory / "environment.json").read_bytes())
+            venv = directory / marker["venv"]
+            packages = set(marker["packages"])
+            notes = tuple((str(reason), str(message)) for reason, message in marker["notes"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        python = venv / "bin" / "python"
+        return Built(key, python, notes) if python.exists() and packages <= set(_packages(venv)) else None
+
+    def collect(self, live: Iterable[str]) -> list[str]:
+        """Remove environments and locks whose key is not in `live`; return the keys removed."""
+        keep = set(live)
+        gone = [path for path in sorted(self._environments.glob("*")) if path.name not in keep]
+        stale = [path for path in self._locks.glob("*") if path.name.partition(".")[0] not in keep]
+        for path in (*gone, *stale):
+            remove(path)
+        return [path.name for path in gone]
+
+    async def _build(self, key: str, wanted: Wanted, progress: Progress) -> Built:
+        self.log(key).parent.mkdir(parents=True, exist_ok=True)
+        lock = self._read_lock(key)
+        if lock is None:
+            interpreter, lock = await self._resolve(key, wanted, progress)
+        else:
+            interpreter = await self._interpreter_of(lock, key, wanted)
+        progress("installing", f"installing {lock.packages} packages on Python {interpreter.version}")
+        venv = self._environments / key / f"venv-{uuid.uuid4().hex[:8]}"
+        try:
+            await self._install(venv, interpreter, lock, wanted)
+            return await asyncio.to_thread(self._mark, key, venv, lock)
+        except BaseException:
+            await asyncio.shield(asyncio.to_thread(remove, venv))
+            raise
+
+    async def _install(self, venv: Path, interpreter: Interpreter, lock: Lock, wanted: Wanted) -> None:
+        log = venv.parent / "build.log"
+        create = ["venv", "--python", str(interpreter.path), str(venv)]
+        outcome = await run_uv(create, log=log, seconds=VENV_SECONDS)
+        if outcome.returncode != 0:
+            raise fault_of(outcome, f"the environment of {wanted.label} cannot be created", log)
+        hashes = ["--require-hashes"] if lock.hashed else []
+        install = ["pip", "install", "--python", str(venv / "bin" / "python"), "--no-deps", *hashes, *wanted.options]
+        outcome = await run_uv([*install, "-r", str(lock.file)], log=log, seconds=INSTALL_SECONDS)
+        if outcome.returncode != 0:
+            raise fault_of(outcome, f"the packages of {wanted.label} cannot be installed", log)
+
+    def _mark(self, key: str, venv: Path, lock: Lock) -> Built:
+        """Make the new environment the current one; the one before stays, replicas may still run from it."""
+        directory = self._environments / key
+        marker = directory / "environment.json"
+        before = _venv_of(marker)
+        facts = {"venv": venv.name, "python": lock.python, "packages": _packages(venv), "notes": lock.notes}
+        write_whole(marker, json.dumps(facts).encode())
+        for other in directory.glob("venv-*"):
+            if other.name not in {venv.name, before}:
+                remove(other)
+        return Built(key, venv / "bin" / "python", lock.notes)
+
+    def _read_lock(self, key: str) -> Lock | None:
+        try:
+            facts = json.loads((self._locks / f"{key}.json").read_bytes())
+            notes = tuple((str(reason), str(message)) for reason, message in facts["notes"])
+            lock = Lock(facts["python"], notes, self._locks / f"{key}.txt")
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return lock if lock.file.is_file() else None
+
+    async def _interpreter_of(self, lock: Lock, key: str, wanted: Wanted) -> Interpreter:
+        """An interpreter for which the lock holds; raises `WorldError` if there is none any more."""
+        found = matching(await installed(self.log(key)), lock.python)
+        if not found and await self._fetch(lock.python, key, exact=True):
+            found = matching(await installed(self.log(key)), lock.python)
+        if not found:
+            text = f"{wanted.label} is locked for Python {lock.python}, which is not here any more; install it"
+            raise WorldError("PythonVersionNotFound", text)
+        return found[0]
+
+    async def _resolve(self, key: str, wanted: Wanted, progress: Progress) -> tuple[Interpreter, Lock]:
+        candidates, nearly = await self._candidates(key, wanted, progress)
+        first: ReleaseError | None = None
+        for interpreter in candidates:
+            progress(
+                "resolving", f"resolving {len(wanted.requirements)} requirements on Python {interpreter.version}"
+            )
+            try:
+                text = await self._compile(key, wanted, interpreter)
+            except ReleaseError as error:
+                first = first or error
+                continue
+            notes = (_nearest_note(wanted, interpreter),) if nearly else ()
+            return interpreter, self._keep(key, text, interpreter, notes)
+        raise first or _no_python(wanted)
+
+    async def _candidates(self, key: str, wanted: Wanted, progress: Progress) -> tuple[Sequence[Interpreter], bool]:
+        """Interpreters to try in order, and whether they are only near what was asked for."""
+        found = await installed(self.log(key))
+        if wanted.python is None:
+            return nearest(found, None)[:NEAREST_TRIED], False
+        exact = matching(found, wanted.python)
+        if not exact:
+            progress("python", f"fetching Python {wanted.python}")
+            if await self._fetch(wanted.python, key, exact=wanted.exact_python):
+                exact = matching(await installed(self.log(key)), wanted.python)
+        if exact:
+            return exact[:1], False
+        if wanted.exact_python:
+            raise _no_python(wanted)
+        return nearest(found, wanted.python)[:NEAREST_TRIED], True
+
+    async def _fetch(self, python: str, key: str, *, exact: bool) -> bool:
+        """Whether uv installed that Python; unless it must be exact, a failed download is not tried again."""
+        if not self._fetch_python or python in self._unfetchable:
+            return False
+        try:
+            fetched = await fetch(python, self.log(key))
+        except WorldError:
+            if exact:
+                raise
+            fetched = False
+        if not fetched:
+            self._unfetchable.add(python)
+        return fetched
+
+    async def _compile(self, key: str, wanted: Wanted, interpreter: Interpreter) -> str:
+        directory = self._environments / key
+        output = directory / f"lock-{uuid.uuid4().hex[:8]}.txt"
+        await asyncio.to_thread(_write_lines, directory / "requirements.in", wanted.requirements)
+        compiling = ["pip", "compile", "--quiet", "--generate-hashes", "--no-header", *wanted.options]
+        target = ["--python", str(interpreter.path), "--output-file", str(output), "requirements.in"]
+        try:
+            outcome = await run_uv([*compiling, *target], log=self.log(key), seconds=RESOLVE_SECONDS)
+            if outcome.returncode != 0:
+                what = f"the requirements of {wanted.label} do not resolve on Python {interpreter.version}"
+                raise fault_of(outcome, what, self.log(key))
+            return await asyncio.to_thread(output.read_text)
+        finally:
+            output.unlink(missing_ok=True)
+
+    def _keep(self, key: str, text: str, interpreter: Interpreter, notes: tuple[Note, ...]) -> Lock:
+        self._locks.mkdir(parents=True, exist_ok=True)
+        file = self._locks / f"{key}.txt"
+        write_whole(file, text.encode())
+        write_whole(self._locks / f"{key}.json", json.dumps({"python": interpreter.minor, "notes": notes}).encode())
+        return Lock(interpreter.minor, notes, file)
+
+
+def _packages(venv: Path) -> list[str]:
+    return sorted(path.name for path in venv.glob("lib/python*/site-packages/*.dist-info"))
+
+
+def _venv_of(marker: Path) -> str | None:
+    try:
+        return str(json.loads(marker.read_bytes())["venv"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    write_whole(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _nearest_note(wanted: Wanted, interpreter: Interpreter) -> Note:
+    text = f"Python {wanted.python} of {wanted.label} is neither here nor can uv fetch it"
+    return "PythonVersionNotFound", f"{text}; Python {interpreter.version} is used instead."
+
+
+def _no_python(wanted: Wanted) -> ReleaseError:
+    text = f"Python {wanted.python or ''} for {wanted.label} is neither here nor can uv fetch it".replace("  ", " ")
+    return ReleaseError("PythonVersionNotFound", f"{text}; install it, or let the settings allow the nearest one")
