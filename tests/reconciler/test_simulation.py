@@ -1,0 +1,184 @@
+"""The machine in all weathers: late acknowledgements, dying replicas, crashes in mid-plan, pushes at any moment."""
+
+from datetime import timedelta
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from world import ENDPOINT, World, deployment, endpoint
+
+from reconciler.state import Memory, Removing, Settled
+from reconciler.target import target_split
+from runtime.replica import ReplicaState
+from spec.catalog import EndpointSpec
+from spec.problem import Problem
+
+CONTENTS = st.sampled_from("123")
+COUNTS = st.integers(1, 3)
+TRAFFIC = st.sampled_from([{"blue": 100}, {"blue": 90, "green": 10}, {"green": 100}, {}, {"blue": 1, "green": 99}])
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> EndpointSpec | None:
+    if draw(st.integers(0, 7)) == 0:
+        return None
+    traffic = draw(TRAFFIC)
+    names = set(traffic) | set(draw(st.sets(st.sampled_from(["blue", "green"]))))
+    found = [deployment(name, draw(CONTENTS), draw(COUNTS)) for name in sorted(names)]
+    idle = [name for name in sorted(names) if name not in traffic]
+    mirror = {idle[0]: 20} if idle and traffic and draw(st.booleans()) else None
+    return endpoint(traffic, *found, mirror=mirror)
+
+
+class Weather(RuleBasedStateMachine):
+    """Any order of events; `violations` must stay empty, and good weather must bring what Git asks for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World()
+
+    @rule(spec=specs())
+    def push(self, spec: EndpointSpec | None) -> None:
+        self.world.commit(spec)
+        self.world.problems, self.world.held = (), ""
+
+    @rule()
+    def push_nonsense(self) -> None:
+        self.world.commit(None)
+        self.world.problems = (Problem("endpoint.yml", 1, 1, "name", "missing"),)
+
+    @rule()
+    def decide(self) -> None:
+        self.world.step()
+
+    @rule(done=st.integers(0, 3))
+    def crash(self, done: int) -> None:
+        """Memory is written, some actions are done, and the process is gone."""
+        self.world.step(crash_after=done)
+
+    @rule()
+    def acknowledge(self) -> None:
+        self.world.envoy.answer()
+
+    @rule(seconds=st.floats(0.1, 20))
+    def wait(self, seconds: float) -> None:
+        self.world.now += timedelta(seconds=seconds)
+        for release in self.world.releases.values():
+            for replica in release.replicas:
+                if replica.in_flight and self.draining(replica.port):
+                    replica.draining_since = replica.draining_since or self.world.now
+                    if self.world.now - replica.draining_since > timedelta(seconds=6):
+                        replica.in_flight = 0
+
+    def draining(self, port: int) -> bool:
+        serving = self.world.envoy.serving
+        hosts = [host for backend in (serving.backends if serving else ()) for host in backend.hosts]
+        return not any(host.port == port and not host.draining for host in hosts)
+
+    @rule(data=st.data())
+    def request(self, data: st.DataObject) -> None:
+        """A request starts on a host that Envoy serves from."""
+        serving = self.world.envoy.serving
+        split = dict(serving.split) if serving else {}
+        ports = [
+            host.port
+            for backend in (serving.backends if serving else ())
+            if backend.release in split
+            for host in backend.hosts
+            if not host.draining
+        ]
+        replicas = [
+            replica
+            for release in self.world.releases.values()
+            for replica in release.replicas
+            if replica.port in ports and replica.state is ReplicaState.READY
+        ]
+        if replicas:
+            data.draw(st.sampled_from(replicas)).in_flight += 1
+
+    @rule()
+    def finish_requests(self) -> None:
+        for release in self.world.releases.values():
+            for replica in release.replicas:
+                replica.in_flight = 0
+
+    @rule(data=st.data())
+    def replica_ready(self, data: st.DataObject) -> None:
+        if not self.world.releases:
+            return
+        release = self.world.releases[data.draw(st.sampled_from(sorted(self.world.releases)))]
+        self.world.prepare(release)
+        starting = [replica for replica in release.replicas if replica.state is ReplicaState.STARTING]
+        if starting:
+            data.draw(st.sampled_from(starting)).state = ReplicaState.READY
+
+    @rule(data=st.data())
+    def replica_dies(self, data: st.DataObject) -> None:
+        alive = [
+            (name, index)
+            for name, release in sorted(self.world.releases.items())
+            for index, replica in enumerate(release.replicas)
+            if replica.state is ReplicaState.READY
+        ]
+        if alive:
+            self.world.kill_replica(*data.draw(st.sampled_from(alive)))
+
+    @rule()
+    def replicas_stop(self) -> None:
+        for release in self.world.releases.values():
+            release.replicas = [found for found in release.replicas if found.state is not ReplicaState.STOPPING]
+
+    @rule(router=st.booleans(), runtime=st.booleans())
+    def know(self, router: bool, runtime: bool) -> None:  # noqa: FBT001 -- hypothesis passes them by name
+        self.world.router_known, self.world.runtime_known = router, runtime
+
+    @rule()
+    @precondition(lambda self: self.world.memory is not None)
+    def good_weather(self) -> None:
+        """Everything works for a while: the endpoint is what Git asks for, and a further pass does nothing."""
+        world = self.world
+        world.router_known = world.runtime_known = True
+        world.run(60)
+        if world.memory is None:
+            assert world.releases == {}
+            assert world.envoy.serving is None
+            return
+        spec = world.memory.spec if world.problems else world.spec
+        assert isinstance(world.memory.phase, Settled), world.memory.phase
+        assert world.memory.phase.split == target_split(spec)
+        assert dict(world.envoy.serving.split if world.envoy.serving else ()) == dict(target_split(spec))
+        wanted = {found.release.name: found.instance_count for found in spec.deployments} if spec else {}
+        assert {name: len(found.replicas) for name, found in world.releases.items()} == wanted
+        assert world.step().actions == ()
+
+    @invariant()
+    def nothing_forbidden_happened(self) -> None:
+        assert self.world.violations == []
+
+    @invariant()
+    def live_releases_are_remembered(self) -> None:
+        world = self.world
+        if world.memory is None or world.envoy.serving is None or isinstance(world.memory.phase, Removing):
+            return
+        known = {release.ref.name for release in world.memory.releases}
+        assert set(dict(world.envoy.serving.split)) <= known | set(world.releases)
+
+    @invariant()
+    def a_second_decision_agrees_with_the_first(self) -> None:
+        """Deciding twice on the same world is deciding once: memory is a fixpoint."""
+        world = self.world
+        first = world.plan()
+        if first.memory is None:
+            return
+        before, world.memory = world.memory, first.memory
+        second = world.plan()
+        world.memory = before
+        assert second.actions == first.actions
+        assert second.memory == first.memory
+        assert first.memory.endpoint == (before or Memory(ENDPOINT)).endpoint
+
+
+TestWeather = Weather.TestCase
+TestWeather.settings = settings(
+    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
