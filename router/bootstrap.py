@@ -30,7 +30,6 @@ _ADMIN_PATHS = (
     "/config_dump",
     "/listeners",
     "/stats",
-    "/stats/prometheus",
     "/drain_listeners",
     "/reopen_logs",
     "/quitquitquit",
@@ -78,10 +77,10 @@ def bootstrap(
 
 
 def _admin(socket: Path) -> Mapping[str, Any]:
-    """Only what Headgate calls is answered: no runtime changes, no profiles."""
+    """Only what Headgate calls is answered: no runtime changes, no profiles. Envoy matches path and query as one."""
     return {
         "address": {"pipe": {"path": str(socket), "mode": 0o600}},
-        "allow_paths": [{"exact": path} for path in _ADMIN_PATHS],
+        "allow_paths": [{"prefix": path} for path in _ADMIN_PATHS],
         "ignore_global_conn_limit": True,
     }
 

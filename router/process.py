@@ -17,6 +17,10 @@ from router import private_file
 _POLL_S = 0.5
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
+# Envoy asks the kernel for SIGTERM at the death of its parent, so it must not be Headgate's child: it waits for the
+# end of its stdin, which comes after the shell that started it is gone.
+_ORPHAN = 'exec 3<&0; (read -r _ <&3; exec "$@" </dev/null >&2 3<&-) & echo "$!"'
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -78,9 +82,9 @@ def send(process: Process, number: signal.Signals) -> bool:
 
 
 async def wait(process: Process) -> None:
-    """Return once the process is gone; it need not be a child."""
+    """Return once the process is gone with all its threads, and so its ports are free; it need not be a child."""
     with _pidfd(process) as descriptor:
-        if descriptor is not None and alive(process):
+        if descriptor is not None and _created_as(process):
             await _readable(descriptor)
             return
         await _polled(process)
@@ -98,30 +102,29 @@ async def end(process: Process, patience_s: float) -> None:
     await wait(process)
 
 
-class Detached(subprocess.Popen[bytes]):
-    """A program in a session of its own, with an empty environment, meant to outlive this object and this process."""
+def detach(arguments: Sequence[str], log: Path, directory: Path) -> int:
+    """Start a program that outlives this process, in a session of its own, and return its pid.
 
-    def __init__(self, arguments: Sequence[str], log: Path, directory: Path) -> None:
-        with open(log, "ab", opener=private_file.opener) as output:
-            super().__init__(
-                arguments,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                cwd=directory,
-                env={},
-                start_new_session=True,
-            )
-
-    def __del__(self) -> None:
-        """Say nothing: Popen would warn that the program still runs."""
-
-    def ended(self) -> str:
-        """Reap it and say how it ended."""
-        code = self.poll()
-        if code is None:
-            return "ended"
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+    Its environment is empty, and its output goes to the end of `log`. Raises `OSError`.
+    """
+    with (
+        open(log, "ab", opener=private_file.opener) as output,
+        subprocess.Popen(
+            ["/bin/sh", "-c", _ORPHAN, "sh", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=output,
+            cwd=directory,
+            env={},
+            start_new_session=True,
+        ) as shell,
+    ):
+        pid = (shell.stdout or output).readline()
+        # Only once its parent is gone may the program begin: leaving the block closes its stdin.
+        shell.wait()
+    if not pid.strip().isdigit():
+        raise ChildProcessError(f"/bin/sh did not start {arguments[0]}; see {log}")
+    return int(pid)
 
 
 async def _polled(process: Process) -> None:
@@ -154,6 +157,14 @@ def _pidfd(process: Process) -> Iterator[int | None]:
     finally:
         if descriptor is not None:
             os.close(descriptor)
+
+
+def _created_as(process: Process) -> bool:
+    """Whether the pid is still this process's, be it only a zombie: its other threads may live a moment longer."""
+    try:
+        return _created(psutil.Process(process.pid)) == process.created
+    except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _created(found: psutil.Process) -> str:

@@ -18,14 +18,14 @@ from router import process as processes
 from router.access_log import Rotation, bound
 from router.admin import Admin
 from router.binary import Options, command, digest, find_binary, hot_restart_works, shared_memory
-from router.process import Detached, Process
+from router.process import Process
 from spec.errors import StalledError, TransientError
 
 _HOUSEKEEPING_S = 10.0
 _BACK_OFF_S = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _HEALTHY_S = 60.0
 """An Envoy that lived this long starts the back-off anew."""
-_ANSWER_S = 10.0
+_ANSWER_S = 5.0
 _LOG_BYTES = 16 * 1024 * 1024
 
 
@@ -85,7 +85,6 @@ class EnvoyProcess:
         self._changed = changed or (lambda _: None)
         self._seen = ProcessSeen()
         self._current: Process | None = None
-        self._children: list[Detached] = []
         self._watcher: asyncio.Task[None] | None = None
 
     @property
@@ -197,11 +196,11 @@ class EnvoyProcess:
         failures = 0
         while True:
             began = loop.time()
-            ended = await self._ended()
+            await self._ended()
             failures = 1 if loop.time() - began > _HEALTHY_S else failures + 1
             delay = _BACK_OFF_S[min(failures, len(_BACK_OFF_S)) - 1]
             restarts = self._seen.restarts + 1
-            message = f"Envoy {ended}; it starts again in {delay:g} s. Its log is {self.log}."
+            message = f"Envoy ended; it starts again in {delay:g} s. Its log, {self.log}, may say why."
             self._report(replace(self._seen, phase=Phase.BACKING_OFF, pid=0, restarts=restarts, message=message))
             await asyncio.sleep(delay)
             await self._relaunch(config)
@@ -213,15 +212,15 @@ class EnvoyProcess:
             self._current = None
             self._report(replace(self._seen, message=f"Envoy does not start: {error}"))
 
-    async def _ended(self) -> str:
-        """Return how the current Envoy ended, once it has; keep its logs bounded meanwhile."""
-        if self._current is not None:
-            gone = asyncio.create_task(processes.wait(self._current))
-            try:
-                await self._housekeep_until(gone)
-            finally:
-                gone.cancel()
-        return self._children[-1].ended() if self._children else "ended"
+    async def _ended(self) -> None:
+        """Return once the current Envoy has ended; keep its logs bounded meanwhile."""
+        if self._current is None:
+            return
+        gone = asyncio.create_task(processes.wait(self._current))
+        try:
+            await self._housekeep_until(gone)
+        finally:
+            gone.cancel()
 
     async def _housekeep_until(self, gone: asyncio.Task[None]) -> None:
         while True:
@@ -229,7 +228,6 @@ class EnvoyProcess:
             if gone.done():
                 return
             await self._keep_logs()
-            self._children = [child for child in self._children if child.poll() is None]
 
     async def _keep_logs(self) -> None:
         await asyncio.to_thread(bound, self.log, _LOG_BYTES)
@@ -255,10 +253,9 @@ class EnvoyProcess:
         epochs = [_epoch(processes.command_line(process)) for process in await asyncio.to_thread(self._running)]
         arguments = command(self._binary(), config, self._settings.options, 1 + max(epochs, default=-1))
         # Not in a thread: a cancelled wait would leave an Envoy that nobody knows of.
-        child = Detached(arguments, self.log, self._settings.directory)
-        self._children.append(child)
-        self._current = processes.identify(child.pid)
-        self._report(replace(self._seen, phase=Phase.RUNNING, pid=child.pid, adopted=False, message=""))
+        pid = processes.detach(arguments, self.log, self._settings.directory)
+        self._current = processes.identify(pid)
+        self._report(replace(self._seen, phase=Phase.RUNNING, pid=pid, adopted=False, message=""))
 
     def _running(self) -> list[Process]:
         """Return the Envoys of this installation, oldest epoch first; more than one only in a hot restart.
@@ -289,8 +286,6 @@ class EnvoyProcess:
         return path
 
     def _clean(self) -> None:
-        for child in self._children:
-            child.poll()
         for path in (self._settings.admin_socket, shared_memory(self._directory())):
             path.unlink(missing_ok=True)
 

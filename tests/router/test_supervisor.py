@@ -1,0 +1,319 @@
+"""A real Envoy: started, adopted, restarted, replaced and stopped."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from router import process as processes
+from router.binary import Options, base_id, command, digest, find_binary
+from router.bootstrap import Sockets, bootstrap
+from router.process import Process
+from router.supervisor import EnvoyProcess, EnvoySettings, Phase, ProcessSeen, require_free
+from spec.errors import StalledError, TransientError
+
+pytestmark = pytest.mark.real
+OPTIONS = Options(concurrency=1, drain_s=2)
+HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def static(sockets: Sockets, port: int, body: str = "one") -> dict[str, Any]:
+    """Our bootstrap, with a listener of its own instead of a control plane."""
+    config = bootstrap("test", sockets)
+    del config["dynamic_resources"]
+    route = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": body}}}
+    manager = {
+        "@type": HCM,
+        "stat_prefix": "headgate",
+        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}}],
+        "route_config": {"name": "r", "virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [route]}]},
+    }
+    address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
+    config["static_resources"]["listeners"] = [{"name": "in", "address": address, "filter_chains": [chain]}]
+    return config
+
+
+class Place:
+    """One installation's directory, sockets and port."""
+
+    def __init__(self) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="hg"))
+        self.sockets = Sockets(self.root / "a.sock", self.root / "x.sock")
+        self.port = free_port()
+        self.states: list[ProcessSeen] = []
+
+    def envoy(self, body: str = "one", *, binary: Path | None = None) -> EnvoyProcess:
+        ports = (("127.0.0.1", self.port),)
+        return EnvoyProcess(
+            EnvoySettings(self.root / "envoy", self.sockets.admin, binary, options=OPTIONS, ports=ports),
+            static(self.sockets, self.port, body),
+            self.states.append,
+        )
+
+    async def get(self) -> str:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            return (await client.get(f"http://127.0.0.1:{self.port}/")).text
+
+
+@asynccontextmanager
+async def place() -> AsyncIterator[Place]:
+    where = Place()
+    try:
+        yield where
+    finally:
+        await where.envoy().stop(drain_s=0.0)
+        shutil.rmtree(where.root)
+
+
+async def until(holds: Callable[[], bool], within_s: float = 20.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not holds():  # noqa: ASYNC110 - what is awaited is another process
+            await asyncio.sleep(0.02)
+
+
+async def ready(envoy: EnvoyProcess) -> None:
+    await envoy.answering()
+    async with asyncio.timeout(20):
+        while not await envoy.admin.ready():  # noqa: ASYNC110 - what is awaited is another process
+            await asyncio.sleep(0.02)
+
+
+async def test_a_detached_envoy_serves_on_and_is_adopted() -> None:
+    async with place() as where:
+        first = where.envoy()
+        started = await first.start()
+        await ready(first)
+        await first.detach()
+        assert await where.get() == "one"
+        second = where.envoy()
+        adopted = await second.start()
+        assert (adopted.phase, adopted.pid, adopted.adopted) == (Phase.RUNNING, started.pid, True)
+        assert not started.adopted
+        assert await second.stop()
+        assert processes.identify(started.pid) is None
+        assert second.seen.phase is Phase.STOPPED
+        with pytest.raises(httpx.ConnectError):
+            await where.get()
+
+
+async def test_an_envoy_outlives_the_process_that_started_it(tmp_path: Path) -> None:
+    async with place() as where:
+        config = tmp_path / "bootstrap.json"
+        config.write_text(json.dumps(static(where.sockets, where.port)))
+        script = f"""
+import asyncio, json, os
+from pathlib import Path
+from router.binary import Options
+from router.supervisor import EnvoyProcess, EnvoySettings
+async def main():
+    settings = EnvoySettings(Path({str(where.root / "envoy")!r}), Path({str(where.sockets.admin)!r}),
+                             options=Options(concurrency=1, drain_s=2))
+    envoy = EnvoyProcess(settings, json.loads(Path({str(config)!r}).read_text()))
+    print((await envoy.start()).pid, flush=True)
+    await envoy.answering()
+    os.kill(os.getpid(), 9)
+asyncio.run(main())
+"""
+        run = await asyncio.to_thread(
+            subprocess.run, [sys.executable, "-c", script], capture_output=True, text=True, check=False
+        )
+        assert run.returncode == -signal.SIGKILL, run.stderr
+        envoy = where.envoy()
+        seen = await envoy.start()
+        assert (seen.pid, seen.adopted) == (int(run.stdout), True)
+        await ready(envoy)
+        assert await where.get() == "one"
+        # Adopted, not a child: its death is noticed all the same.
+        os.kill(seen.pid, signal.SIGKILL)
+        await until(lambda: envoy.seen.restarts == 1 and envoy.seen.phase is Phase.RUNNING)
+        await ready(envoy)
+        assert envoy.seen.pid != seen.pid
+        assert await where.get() == "one"
+        await envoy.stop()
+
+
+async def test_a_killed_envoy_starts_again_and_says_so() -> None:
+    async with place() as where:
+        envoy = where.envoy()
+        seen = await envoy.start()
+        await ready(envoy)
+        os.kill(seen.pid, signal.SIGKILL)
+        await until(lambda: envoy.seen.restarts == 1 and envoy.seen.phase is Phase.RUNNING, 5)
+        await ready(envoy)
+        assert await where.get() == "one"
+        assert [state.phase for state in where.states] == [Phase.RUNNING, Phase.BACKING_OFF, Phase.RUNNING]
+        assert "Envoy ended" in where.states[1].message
+        assert str(envoy.log) in where.states[1].message
+        await envoy.stop()
+
+
+async def test_an_envoy_that_cannot_run_backs_off() -> None:
+    async with place() as where:
+        broken = where.root / "broken"
+        broken.write_text("#!/bin/sh\necho no good >&2\nexit 3\n")
+        broken.chmod(0o700)
+        envoy = where.envoy(binary=broken)
+        await envoy.start()
+        await until(lambda: envoy.seen.restarts >= 3)
+        assert "no good" in envoy.log.read_text()
+        assert "starts again in 1 s" in envoy.seen.message
+        assert not await envoy.stop()
+
+
+async def test_other_settings_move_over_by_hot_restart_with_no_failed_request() -> None:
+    async with place() as where:
+        first = where.envoy("one")
+        old = await first.start()
+        await ready(first)
+        await first.detach()
+        answers: list[str] = []
+        loading = asyncio.create_task(_load(where.port, answers))
+        second = where.envoy("two")
+        new = await second.start()
+        assert new.pid != old.pid
+        await until(lambda: "two" in answers[-3:])
+        await until(lambda: processes.identify(old.pid) is None, 30)
+        loading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await loading
+        assert set(answers) == {"one", "two"}
+        assert second.seen.restarts == 0
+        await second.stop()
+
+
+async def _load(port: int, answers: list[str]) -> None:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        while True:
+            answers.append((await client.get(f"http://127.0.0.1:{port}/")).raise_for_status().text)
+            await asyncio.sleep(0.005)
+
+
+async def test_settings_that_envoy_refuses_keep_the_running_one() -> None:
+    async with place() as where:
+        first = where.envoy()
+        old = await first.start()
+        await ready(first)
+        await first.detach()
+        settings = EnvoySettings(where.root / "envoy", where.sockets.admin, options=OPTIONS)
+        second = EnvoyProcess(settings, static(where.sockets, where.port) | {"static_resources": {"clusters": [{}]}})
+        seen = await second.start()
+        assert seen.pid == old.pid
+        assert "former settings" in seen.message
+        assert "headgate down" in seen.message
+        assert await where.get() == "one"
+        await second.stop()
+
+
+async def test_a_hung_envoy_is_replaced() -> None:
+    async with place() as where:
+        first = where.envoy()
+        old = await first.start()
+        await ready(first)
+        await first.detach()
+        os.kill(old.pid, signal.SIGSTOP)
+        second = where.envoy()
+        second.admin = type(second.admin)(where.sockets.admin, timeout_s=0.2)
+        seen = await second.start()
+        assert seen.pid != old.pid
+        await ready(second)
+        assert await where.get() == "one"
+        await second.stop()
+
+
+async def test_two_installations_run_side_by_side() -> None:
+    async with place() as one, place() as two:
+        first, second = one.envoy("one"), two.envoy("two")
+        await first.start()
+        await second.start()
+        await ready(first)
+        await ready(second)
+        assert (await one.get(), await two.get()) == ("one", "two")
+        await first.stop()
+        assert await two.get() == "two"
+        assert second.seen.phase is Phase.RUNNING
+        await second.stop()
+
+
+async def test_a_taken_port_is_named_before_anything_starts() -> None:
+    async with place() as where:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", where.port))
+            taken.listen()
+            with pytest.raises(StalledError, match=rf"Port {where.port} .*in use.*--port"):
+                await where.envoy().start()
+        assert where.states == []
+        assert not (where.root / "envoy" / "envoy.log").exists()
+
+
+def test_a_port_of_another_envoy_counts_as_taken() -> None:
+    """Envoy's listeners share their port, so a second one would silently get half of the first one's requests."""
+    with socket.socket() as shared:
+        shared.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        shared.bind(("127.0.0.1", 0))
+        shared.listen()
+        with pytest.raises(StalledError):
+            require_free("127.0.0.1", shared.getsockname()[1])
+
+
+async def test_no_process_is_signalled_without_its_creation_time() -> None:
+    sleeper = subprocess.Popen(["sleep", "60"])  # noqa: ASYNC220 - starts in no time
+    try:
+        process = processes.identify(sleeper.pid)
+        assert process is not None
+        assert not processes.send(Process(sleeper.pid, "another boot/1"), signal.SIGKILL)
+        await asyncio.wait_for(processes.wait(Process(sleeper.pid, "another boot/1")), 1)
+        assert sleeper.poll() is None
+        await processes.end(process, 0.0)
+        assert sleeper.wait() == -signal.SIGTERM or sleeper.returncode == -signal.SIGKILL
+    finally:
+        sleeper.kill()
+
+
+async def test_stopping_where_nothing_runs_is_harmless() -> None:
+    async with place() as where:
+        assert not await where.envoy().stop()
+
+
+async def test_nobody_on_the_admin_socket_is_transient() -> None:
+    async with place() as where:
+        with pytest.raises(TransientError, match=r"a\.sock"):
+            await where.envoy().answering(within_s=0.1)
+
+
+def test_no_envoy_for_the_platform_names_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StalledError, match="ENVOY_BIN"):
+        find_binary(tmp_path / "missing")
+    monkeypatch.setitem(sys.modules, "envoy", None)
+    with pytest.raises(StalledError, match="ENVOY_BIN"):
+        find_binary()
+
+
+def test_commands_and_digests_tell_installations_and_settings_apart(tmp_path: Path) -> None:
+    binary = find_binary()
+    assert base_id(tmp_path / "a") != base_id(tmp_path / "b")
+    line = command(binary, tmp_path / "bootstrap-x.json", Options(concurrency=3), 2)
+    assert line[line.index("--restart-epoch") + 1] == "2"
+    assert line[line.index("--concurrency") + 1] == "3"
+    digests = {digest(binary, options, {"a": 1}) for options in (Options(), Options(concurrency=3))}
+    assert len(digests | {digest(binary, Options(), {"a": 2})}) == 3
+    assert digest(binary, Options(), {"a": 1}) in digests
