@@ -1,0 +1,176 @@
+"""Asking a running Headgate: HTTP over its private socket, never through a proxy."""
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from console.paths import Paths
+from console.shapes import (
+    Access,
+    Confirmation,
+    EndpointDetail,
+    Events,
+    EventShape,
+    Keys,
+    KeyType,
+    LogLine,
+    PlanShape,
+    Shape,
+    Status,
+    SyncOutcome,
+    Token,
+)
+from spec.errors import HeadgateError
+
+Answer = TypeVar("Answer", bound=Shape)
+TIMEOUT = 60.0
+
+
+class NotRunningError(HeadgateError):
+    """No Headgate answers for this state directory."""
+
+
+class AnswerError(HeadgateError):
+    """Headgate answered with a fault; `status` is its HTTP status."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def command() -> str:
+    """How to call this very Headgate from a shell, as one word that pastes."""
+    return shlex.quote(str(Path(sys.argv[0]).absolute()) if "/" in sys.argv[0] else "headgate")
+
+
+class Client:
+    """One installation's API; every method raises `NotRunningError` or `AnswerError`."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        transport = httpx.HTTPTransport(uds=str(paths.api_socket))
+        self._http = httpx.Client(
+            transport=transport,
+            base_url="http://headgate/v1/",
+            timeout=httpx.Timeout(TIMEOUT, connect=5),
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def status(self) -> Status:
+        """Everything."""
+        return self._ask(Status, "GET", "status")
+
+    def endpoint(self, name: str) -> EndpointDetail:
+        """One endpoint with what explains its state."""
+        return self._ask(EndpointDetail, "GET", f"endpoints/{_part(name)}")
+
+    def plan(self) -> PlanShape:
+        """Desired against live."""
+        return self._ask(PlanShape, "GET", "plan")
+
+    def sync(self, *, wait: bool, timeout: float) -> SyncOutcome:
+        """Look at the source; with `wait`, return once the outcome is known or `timeout` seconds are over."""
+        query = {"wait": str(wait).lower(), "timeout": str(timeout)}
+        patience = httpx.Timeout(timeout + 30, connect=5)
+        return self._ask(SyncOutcome, "POST", "sync", params=query, timeout=patience)
+
+    def confirm(self, commit: str | None) -> Confirmation:
+        """Let held removals happen."""
+        return self._ask(Confirmation, "POST", "confirm", json={"commit": commit})
+
+    def keys(self, name: str) -> Keys:
+        """Both keys."""
+        return self._ask(Keys, "GET", f"endpoints/{_part(name)}/keys")
+
+    def rotate(self, name: str, key_type: KeyType) -> Keys:
+        """Replace one key."""
+        return self._ask(Keys, "POST", f"endpoints/{_part(name)}/keys/rotate", json={"key_type": key_type})
+
+    def token(self, name: str) -> Token:
+        """A fresh token."""
+        return self._ask(Token, "POST", f"endpoints/{_part(name)}/token")
+
+    def access(self, name: str) -> Access:
+        """All that is needed to score."""
+        return self._ask(Access, "GET", f"endpoints/{_part(name)}/access")
+
+    def sample(self, name: str) -> bytes | None:
+        """The endpoint's sample request, if its folder has one."""
+        with self._running():
+            answer = self._http.get(f"endpoints/{_part(name)}/sample")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        return _checked(answer).content
+
+    def events(self, endpoint: str, limit: int) -> Events:
+        """The last events, oldest first."""
+        return self._ask(Events, "GET", "events", params={"endpoint": endpoint, "limit": limit})
+
+    def follow_events(self, endpoint: str, limit: int) -> Iterator[EventShape]:
+        """The last events and then every new one, until Headgate ends."""
+        query = {"endpoint": endpoint, "limit": limit, "follow": "true"}
+        return self._stream(EventShape, "events", query)
+
+    def logs(self, name: str, deployment: str, query: dict[str, Any]) -> Iterator[LogLine]:
+        """Log lines; `query` has `container`, `lines` and `follow`."""
+        return self._stream(LogLine, f"endpoints/{_part(name)}/deployments/{_part(deployment)}/logs", query)
+
+    def down(self) -> None:
+        """Stop everything."""
+        with self._running():
+            _checked(self._http.post("down"))
+
+    def _ask(self, shape: type[Answer], method: str, path: str, **request: Any) -> Answer:  # noqa: ANN401 (httpx's)
+        with self._running():
+            answer = self._http.request(method, path, **request)
+        return shape.model_validate_json(_checked(answer).content)
+
+    def _stream(self, shape: type[Answer], path: str, query: dict[str, Any]) -> Iterator[Answer]:
+        patience = httpx.Timeout(None, connect=5)
+        with self._running(), self._http.stream("GET", path, params=query, timeout=patience) as answer:
+            if answer.is_error:
+                answer.read()
+            for line in _checked(answer).iter_lines():
+                yield shape.model_validate_json(line)
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        try:
+            yield
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+            state = self._paths.state
+            raise NotRunningError(
+                f"Headgate is not running on {state}.\n"
+                f"Start it with: {command()} up REPO --state-dir {shlex.quote(str(state))}"
+            ) from error
+        except httpx.ReadTimeout as error:
+            raise AnswerError("Headgate did not answer in time; its log says what it is doing.", 504) from error
+        except httpx.TransportError as error:
+            raise NotRunningError(f"Headgate on {self._paths.state} ended before it answered.") from error
+
+
+def _part(name: str) -> str:
+    return quote(name, safe="")
+
+
+def _checked(answer: httpx.Response) -> httpx.Response:
+    if not answer.is_error:
+        return answer
+    try:
+        detail = str(json.loads(answer.content)["detail"])
+    except (ValueError, KeyError, TypeError):
+        detail = f"Headgate answered {answer.status_code}."
+    raise AnswerError(detail, answer.status_code)

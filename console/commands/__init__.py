@@ -1,0 +1,1 @@
+"""The commands of `headgate`, one small module per group; heavy imports wait until a command runs."""

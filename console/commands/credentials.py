@@ -1,0 +1,66 @@
+"""Commands for credentials: keys show, keys rotate, token."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from console.options import JsonOption, takes_state
+
+EndpointArgument = Annotated[str, typer.Argument(metavar="ENDPOINT")]
+
+
+class KeyType(StrEnum):
+    """Azure's word for which key."""
+
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
+
+
+@takes_state
+def show(name: EndpointArgument, *, as_json: JsonOption = False, **flags: object) -> None:
+    """Show both keys of an endpoint; either is accepted."""
+    from console import screen
+    from console.session import connect
+
+    with connect(flags) as client:
+        found = client.keys(name)
+    if as_json:
+        return screen.print_json(found)
+    return screen.say(f"primaryKey    {found.primary}\nsecondaryKey  {found.secondary}")
+
+
+@takes_state
+def rotate(
+    name: EndpointArgument,
+    *,
+    key_type: Annotated[KeyType, typer.Option("--key-type", "--key", help="Which key to replace.")] = KeyType.PRIMARY,
+    as_json: JsonOption = False,
+    **flags: object,
+) -> None:
+    """Replace one key; the other stays, so callers can move to it first and lose no request."""
+    from console import screen
+    from console.client import command
+    from console.session import connect
+
+    with connect(flags) as client:
+        found = client.rotate(name, key_type.value)
+    if as_json:
+        return screen.print_json(found)
+    return screen.say(
+        f"The {key_type.value} key of {name} is new, and the old one is no longer accepted.\n"
+        f"Show it with: {command()} keys show {name}"
+    )
+
+
+@takes_state
+def token(name: EndpointArgument, *, as_json: JsonOption = False, **flags: object) -> None:
+    """Print a fresh token for an endpoint with auth_mode aml_token."""
+    from console import screen
+    from console.session import connect
+
+    with connect(flags) as client:
+        found = client.token(name)
+    if as_json:
+        return screen.print_json(found)
+    return screen.say(found.access_token)

@@ -1,0 +1,108 @@
+"""Commands that look: status, plan, events, logs."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from console.exits import Exit
+from console.options import JsonOption, takes_state
+
+ExitCodeOption = Annotated[bool, typer.Option("--exit-code", help="Exit 1 unless all is well.")]
+FollowOption = Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is new until Ctrl-C.")]
+
+
+class Container(StrEnum):
+    """Azure's two containers of a replica."""
+
+    SERVER = "inference-server"
+    STORAGE = "storage-initializer"
+
+
+@takes_state
+def status(
+    name: Annotated[str | None, typer.Argument(metavar="ENDPOINT", help="Only this endpoint, in detail.")] = None,
+    *,
+    as_json: JsonOption = False,
+    exit_code: ExitCodeOption = False,
+    **flags: object,
+) -> None:
+    """Show every endpoint: what is live, and what is not as Git asks and why."""
+    from console import pages, screen
+    from console.session import connect
+
+    with connect(flags) as client:
+        found = client.endpoint(name) if name else client.status()
+    if as_json:
+        screen.print_json(found)
+    else:
+        pages.print_status(found)
+    if exit_code and not pages.is_well(found):
+        raise typer.Exit(Exit.PROBLEM)
+
+
+@takes_state
+def plan(*, as_json: JsonOption = False, exit_code: ExitCodeOption = False, **flags: object) -> None:
+    """Show what would change for the newest commit, and why; change nothing."""
+    from console import pages, screen
+    from console.session import connect
+
+    with connect(flags) as client:
+        found = client.plan()
+    if as_json:
+        screen.print_json(found)
+    else:
+        pages.print_plan(found)
+    if exit_code and (found.problems or any(entry.action != "none" for entry in found.endpoints)):
+        raise typer.Exit(Exit.PROBLEM)
+
+
+@takes_state
+def events(
+    name: Annotated[str, typer.Argument(metavar="ENDPOINT", help="Only this endpoint's.")] = "",
+    *,
+    limit: Annotated[int, typer.Option("-n", "--limit", metavar="N", min=0, max=10_000, help="How many.")] = 50,
+    follow: FollowOption = False,
+    as_json: JsonOption = False,
+    **flags: object,
+) -> None:
+    """Show what happened, oldest first."""
+    from console import pages, screen
+    from console.session import connect
+
+    with connect(flags) as client:
+        if follow:
+            for event in client.follow_events(name, limit):
+                pages.print_line(event) if as_json else pages.print_event(event)
+            return None
+        found = client.events(name, limit)
+    if as_json:
+        return screen.print_json(found)
+    for event in found.events:
+        pages.print_event(event)
+    return None
+
+
+@takes_state
+def logs(
+    target: Annotated[str, typer.Argument(metavar="ENDPOINT/DEPLOYMENT", help="Whose log.")],
+    *,
+    follow: FollowOption = False,
+    lines: Annotated[
+        int, typer.Option("-l", "--lines", metavar="N", min=0, max=1_000_000, help="How many of each replica.")
+    ] = 100,
+    container: Annotated[Container, typer.Option("--container", help="Which part of a replica.")] = Container.SERVER,
+    as_json: JsonOption = False,
+    **flags: object,
+) -> None:
+    """Show the log of a deployment's replicas, or (storage-initializer) of what prepared them."""
+    from console import pages
+    from console.session import connect
+
+    endpoint, slash, deployment = target.partition("/")
+    if not (endpoint and slash and deployment):
+        raise typer.BadParameter(f"{target!r} is not of the form ENDPOINT/DEPLOYMENT, such as iris/blue")
+    query = {"container": container.value, "lines": lines, "follow": follow}
+    with connect(flags) as client:
+        for line in client.logs(endpoint, deployment, query):
+            pages.print_line(line) if as_json else pages.print_log(line)

@@ -1,0 +1,95 @@
+"""Commands that run and stop Headgate: up, down, demo."""
+
+from typing import Annotated
+
+import typer
+
+from console.options import SETTINGS, JsonOption, takes_settings, takes_state
+
+UP = tuple(setting.name for setting in SETTINGS if setting.name != "repo")
+DEMO = ("port", "plain_http", "envoy_bin", "envoy_concurrency", "conda", "log_level")
+
+
+@takes_settings(*UP)
+def up(
+    repo: Annotated[str | None, typer.Argument(metavar="REPO", help="The repository: a path or a URL.")] = None,
+    **flags: object,
+) -> None:
+    """Serve what a Git repository asks for, in the foreground.
+
+    Ctrl-C or SIGTERM ends Headgate and leaves the endpoints serving; the next `up` takes them over.
+    """
+    import asyncio
+
+    from console.foreground import serve
+    from console.progress import Progress
+    from console.session import read_settings
+    from console.settings import SettingsError
+
+    settings = read_settings({**flags, "repo": repo})
+    if settings.repo is None:
+        raise SettingsError("REPO: say which repository, as in: headgate up ~/models (or set repo in headgate.toml).")
+    with Progress() as progress:
+        progress.say(f"Headgate serves {settings.repo}; its memory is in {settings.state_dir}.")
+        asyncio.run(serve(settings, progress.report))
+    progress.say(_farewell(settings.state_dir, settings.repo))
+
+
+def _farewell(state: object, repo: str) -> str:
+    from shlex import quote
+
+    from console.client import command
+
+    where = f"--state-dir {quote(str(state))}"
+    return (
+        "Headgate has ended. Envoy and every replica go on serving.\n"
+        f"  take them over again:  {command()} up {quote(repo)} {where}\n"
+        f"  stop them:             {command()} down --yes {where}"
+    )
+
+
+@takes_state
+def down(
+    *,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    timeout: Annotated[float, typer.Option("--timeout", metavar="S", min=1, help="Wait so long for Headgate.")] = 60,
+    as_json: JsonOption = False,
+    **flags: object,
+) -> None:
+    """Stop a running Headgate, then Envoy and every replica; works where none runs."""
+    import asyncio
+    from dataclasses import asdict
+
+    from console import screen
+    from console.down import stop_installation
+    from console.session import read_paths
+
+    paths = read_paths(flags)
+    if not yes:
+        typer.confirm(f"Stop every endpoint of {paths.state}?", abort=True, err=True)
+    stopped = asyncio.run(stop_installation(paths, timeout))
+    if as_json:
+        return screen.print_data(asdict(stopped))
+    first = f"Headgate (pid {stopped.headgate})" if stopped.headgate else "No Headgate was running;"
+    return screen.say(
+        f"{first}{',' if stopped.headgate else ''} {_count(stopped.envoys, 'Envoy')} and "
+        f"{_count(stopped.replicas, 'replica')} stopped on {paths.state}."
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+@takes_settings(*DEMO)
+def demo(
+    *,
+    exit_after: Annotated[bool, typer.Option("--exit", help="Stop everything and exit 0 after scoring.")] = False,
+    **flags: object,
+) -> None:
+    """Bring the example repository up in a scratch folder, score each endpoint, and stop all of it at the end."""
+    import asyncio
+
+    from console.demo import run
+
+    raise typer.Exit(asyncio.run(run(flags, exit_after=exit_after)))

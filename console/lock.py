@@ -1,0 +1,82 @@
+"""One Headgate per state directory: a lock that the kernel gives back however its holder ends."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from console.paths import PathError
+from spec.errors import HeadgateError
+
+
+class LockedError(HeadgateError):
+    """Another Headgate runs on this state directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that holds the lock; `created` is its creation time in Unix seconds, as psutil gives it."""
+
+    pid: int
+    created: float
+
+    def process(self) -> psutil.Process | None:
+        """The process, if it still is the one that took the lock."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.created) < 1
+        except psutil.NoSuchProcess:
+            return None
+        return process if same else None
+
+
+@contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Hold the lock at `path`. Raises `LockedError`, which names the pid of who has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        _take(descriptor, path)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(_self()).encode(), 0)
+        try:
+            yield
+        finally:
+            os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        found = _read(path)
+        who = f" (pid {found.pid})" if found else ""
+        raise LockedError(
+            f"Another Headgate{who} runs on {path.parent}. Stop it, or use another installation with --state-dir."
+        ) from None
+    except OSError as error:
+        raise PathError(f"Cannot lock {path}: {error.strerror}. Choose a local disk with --state-dir.") from error
+
+
+def find_holder(path: Path) -> Holder | None:
+    """Who holds the lock now, or None where nobody does; takes no lock, so that it is in nobody's way."""
+    found = _read(path)
+    return found if found and found.process() else None
+
+
+def _read(path: Path) -> Holder | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return Holder(int(found["pid"]), float(found["created"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _self() -> dict[str, float]:
+    return {"pid": os.getpid(), "created": psutil.Process().create_time()}

@@ -1,0 +1,228 @@
+"""What the reading commands print for people: the worst first to find, 80 columns wide."""
+
+import sys
+from collections.abc import Iterable
+
+from rich.text import Text
+
+from console.screen import out, say, shares, short, table, tone
+from console.shapes import (
+    Condition,
+    DeploymentDetail,
+    EndpointDetail,
+    EndpointStatus,
+    EventShape,
+    LogLine,
+    PlanEntry,
+    PlanShape,
+    ProblemShape,
+    Shape,
+    SourceShape,
+    Status,
+    SyncOutcome,
+)
+
+CLOCK = "%H:%M:%S"
+
+
+def print_line(item: Shape) -> None:
+    """One JSON object on a line of its own."""
+    sys.stdout.write(item.model_dump_json(by_alias=True) + "\n")
+    sys.stdout.flush()
+
+
+def is_well(found: Status | EndpointStatus) -> bool:
+    """Whether everything is as Git asks."""
+    if isinstance(found, EndpointStatus):
+        return found.ready
+    source = found.source
+    clean = not source.problem and not source.held and not any(p.severity == "error" for p in source.problems)
+    return clean and all(endpoint.ready for endpoint in found.endpoints)
+
+
+def print_status(found: Status | EndpointStatus) -> None:
+    """All endpoints as a table and then what is not well, or one endpoint in detail."""
+    if isinstance(found, EndpointDetail):
+        return _print_detail(found)
+    if isinstance(found, EndpointStatus):
+        return None
+    _print_source(found.source)
+    if found.endpoints:
+        say("")
+        out().print(table(("ENDPOINT", "STATE", "READY", "LIVE TRAFFIC"), map(_row, found.endpoints)))
+    else:
+        say("\nNo endpoints: the commit declares none, or it was not read yet.")
+    for endpoint in found.endpoints:
+        if not endpoint.ready:
+            _print_trouble(endpoint)
+    return None
+
+
+def _row(endpoint: EndpointStatus) -> tuple[str, str, str, str]:
+    counts = ", ".join(f"{d.name} {d.ready}/{d.instance_count}" for d in endpoint.deployments)
+    return endpoint.name, state_of(endpoint), counts or "none", shares(endpoint.split)
+
+
+def state_of(endpoint: EndpointStatus) -> str:
+    """Ready, or Azure's word for what it is instead."""
+    return "Ready" if endpoint.ready else endpoint.provisioning_state
+
+
+def _print_source(source: SourceShape) -> None:
+    where = source.repository + (f", branch {source.branch}" if source.branch else "")
+    where += f", folder {source.path}" if source.path else ""
+    checked = f", last looked at {source.checked_at.astimezone():{CLOCK}}" if source.checked_at else ""
+    say(f"Source   {where}{checked}")
+    say(f"Commit   {_commits(source)}")
+    if source.problem:
+        say(f"Problem  {source.problem}", "bold red")
+    if source.held:
+        _print_held(source.held.commit, source.held.removes)
+    for condition in source.conditions:
+        if condition.status != "True":
+            say(f"{condition.type}: {condition.reason}: {condition.message}", "bold red")
+    print_problems(source.problems)
+
+
+def _commits(source: SourceShape) -> str:
+    if source.attempted_commit is None:
+        return "none read yet"
+    if source.attempted_commit == source.applied_commit:
+        return f"{short(source.applied_commit)} is live"
+    return f"{short(source.attempted_commit)} is being applied; fully live was last {short(source.applied_commit)}"
+
+
+def _print_held(commit: str, removes: Iterable[str]) -> None:
+    say(f"Held     commit {short(commit)} would remove {', '.join(removes)}.", "bold yellow")
+    say("         Nothing is removed until: headgate confirm", "bold yellow")
+
+
+def _print_trouble(endpoint: EndpointStatus) -> None:
+    found = endpoint.condition("Stalled") or endpoint.condition("Ready")
+    if found is None:
+        return
+    say("")
+    say(f"{endpoint.name}: {found.reason}", tone(endpoint.provisioning_state))
+    say(f"  {found.message}")
+
+
+def _print_detail(endpoint: EndpointDetail) -> None:
+    facts = [
+        ("Endpoint", endpoint.name),
+        ("State", state_of(endpoint)),
+        ("URL", endpoint.scoring_uri),
+        ("Auth", endpoint.auth_mode),
+        ("File", endpoint.file),
+        ("Asked", shares(endpoint.traffic)),
+        ("Live", shares(endpoint.split)),
+        ("Mirror", shares(endpoint.mirror_traffic) if endpoint.mirror_traffic else ""),
+    ]
+    for name, value in facts:
+        if value:
+            out().print(Text(f"{name:<9}") + Text(value, tone(value)), soft_wrap=True)
+    _print_conditions(endpoint.conditions)
+    for deployment in endpoint.deployments:
+        _print_deployment(deployment)
+
+
+def _print_conditions(conditions: Iterable[Condition]) -> None:
+    rows = [(c.type, c.status, f"{c.reason}: {c.message}" if c.message else c.reason) for c in conditions]
+    if rows:
+        say("")
+        out().print(table(("CONDITION", "STATUS", "WHY"), rows))
+
+
+def _print_deployment(deployment: DeploymentDetail) -> None:
+    say("")
+    ready = f"{deployment.ready} of {deployment.instance_count} replicas ready"
+    say(f"Deployment {deployment.name}: {deployment.provisioning_state}, {deployment.release}, {ready}", "bold")
+    rows = [
+        (replica.id, replica.state, str(replica.restarts), _because(replica.reason, replica.message))
+        for replica in deployment.replicas
+    ]
+    if rows:
+        out().print(table(("REPLICA", "STATE", "RESTARTS", "WHY"), rows))
+    for condition in deployment.conditions:
+        say(f"  {condition.reason}: {condition.message}")
+
+
+def _because(reason: str, message: str) -> str:
+    return ": ".join(part for part in (reason, message) if part)
+
+
+def print_problems(problems: Iterable[ProblemShape]) -> None:
+    """Problems below their files."""
+    file = None
+    for problem in problems:
+        if problem.file != file:
+            file = problem.file
+            say(f"\n{file or 'repository'}", "bold")
+        place = f"{problem.where}: " if problem.line else "  "
+        head = Text(f"  {place}") + Text(problem.severity, tone(problem.severity))
+        field = f" {problem.field}:" if problem.field else ":"
+        out().print(head + Text(f"{field} {problem.message}"), soft_wrap=True)
+        if problem.allowed and problem.allowed not in problem.message:
+            say(f"      allowed: {problem.allowed}")
+
+
+def print_plan(plan: PlanShape) -> None:
+    """What would change, endpoint by endpoint."""
+    say(f"Plan for commit {short(plan.commit)}")
+    quiet = [entry for entry in plan.endpoints if entry.action == "none"]
+    for entry in plan.endpoints:
+        if entry.action != "none":
+            _print_entry(entry)
+    print_problems(plan.problems)
+    if len(quiet) == len(plan.endpoints) and not plan.problems:
+        say("Nothing to change: what is live is what Git asks for.")
+    elif quiet:
+        say(f"\n{len(quiet)} more unchanged.")
+
+
+SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "delete": ("-", "red"), "held": ("!", "bold yellow")}
+
+
+def _print_entry(entry: PlanEntry) -> None:
+    sign, style = SIGNS.get(entry.action, (" ", ""))
+    say(f"\n{sign} {entry.endpoint}: {entry.action}", style)
+    for change in entry.changes:
+        say(f"    {change.what}: {_value(change.was)} -> {_value(change.to)}")
+        if change.why:
+            say(f"      because {change.why}")
+    if entry.traffic.was != entry.traffic.to:
+        say(f"    traffic: {shares(entry.traffic.was)} -> {shares(entry.traffic.to)}")
+    for word, releases in (("start", entry.releases.started), ("stop", entry.releases.stopped)):
+        if releases:
+            say(f"    {word}: {', '.join(releases)}")
+
+
+def _value(value: object) -> str:
+    return "none" if value in (None, "", {}, ()) else str(value)
+
+
+def print_outcome(outcome: SyncOutcome) -> None:
+    """What became of a commit: one line if all is well, else what is not and why."""
+    total = len(outcome.endpoints)
+    waiting = [endpoint for endpoint in outcome.endpoints if endpoint.state != "Ready"]
+    say(
+        f"{outcome.outcome}: commit {short(outcome.commit)}, {total - len(waiting)} of {total} endpoints are Ready.",
+        tone(outcome.outcome),
+    )
+    if outcome.held:
+        _print_held(outcome.held.commit, outcome.held.removes)
+    print_problems(outcome.problems)
+    if waiting:
+        rows = [(one.name, one.state, f"{one.reason}: {one.message}") for one in waiting]
+        out().print(table(("ENDPOINT", "STATE", "WHY"), rows))
+
+
+def print_event(event: EventShape) -> None:
+    """One event as a line: the time, whose, what."""
+    head = Text(f"{event.at.astimezone():{CLOCK}}  ") + Text(f"{event.endpoint or 'headgate':<16} ", "bold")
+    reason = Text(event.reason, "yellow" if event.type == "Warning" else "cyan")
+    out().print(head + reason + Text(f"  {event.message}"), soft_wrap=True)
+
+
+def print_log(line: LogLine) -> None:
+    """One line of a log, after its replica's id."""
+    out().print(Text(f"{line.replica}  ", "dim") + Text(line.text), soft_wrap=True)

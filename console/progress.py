@@ -1,0 +1,104 @@
+"""Live progress of `up` and `demo`: a line per event, and on a terminal a last line that says what is awaited."""
+
+import contextlib
+from datetime import datetime
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from console.screen import out
+from observability.events import Event, EventType
+
+QUIET = frozenset({"Preparing"})
+"""Reasons that come often: on a terminal they only change the last line."""
+DONE = frozenset({"EndpointReady", "EndpointRemoved"})
+WORDS = {
+    "SpecChanged": "spec read",
+    "Preparing": "preparing",
+    "Prepared": "environment built",
+    "ReplicaStarting": "replica starting",
+    "ReplicaReady": "replica ready",
+    "RolloutStarted": "rollout started",
+    "TrafficShifting": "traffic moving",
+    "TrafficSettled": "route acknowledged",
+    "EndpointReady": "Ready",
+}
+MAX_AWAITED = 4
+
+
+class Progress:
+    """Renders events until it is closed; it never raises, for a closed terminal must not end Headgate."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or out()
+        self._awaited: dict[str, str] = {}
+        self._spinner = Spinner("dots", "")
+        self._live: Live | None = None
+        if self._console.is_terminal:
+            self._live = Live(self._spinner, console=self._console, transient=True, refresh_per_second=8)
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if self._live:
+            with contextlib.suppress(OSError):
+                self._live.stop()
+
+    def report(self, event: Event) -> None:
+        """Show one event."""
+        self._await(event)
+        with contextlib.suppress(OSError):
+            if self._live is None or event.reason not in QUIET:
+                self._console.print(line(event, self._console), soft_wrap=True)
+
+    def say(self, text: str, style: str | None = None) -> None:
+        """Print text above the last line."""
+        with contextlib.suppress(OSError):
+            self._console.print(Text(text), style=style, soft_wrap=True)
+
+    def _await(self, event: Event) -> None:
+        if not event.endpoint:
+            return
+        if event.reason in DONE:
+            self._awaited.pop(event.endpoint, None)
+        else:
+            self._awaited[event.endpoint] = WORDS.get(event.reason, event.reason)
+        self._spinner.update(text=self._waiting_for())
+
+    def _waiting_for(self) -> Text:
+        named = [f"{endpoint}: {word}" for endpoint, word in list(self._awaited.items())[:MAX_AWAITED]]
+        more = len(self._awaited) - len(named)
+        text = "  ".join([*named, *([f"and {more} more"] if more > 0 else [])])
+        return Text(text or "all is well", "dim", no_wrap=True, overflow="ellipsis")
+
+
+def line(event: Event, console: Console) -> Text:
+    """`12:03:04  iris  replica ready  blue@…: replica 1 is ready`."""
+    mark, style = _mark(event)
+    if not console.encoding.lower().startswith("utf"):
+        mark = {"✓": "*", "✗": "!", "·": " "}[mark]
+    clock = f"{_local(event.at):%H:%M:%S}"
+    endpoint = f"{event.endpoint or 'headgate':<16}"
+    url = event.because.get("scoring_uri", "")
+    what = WORDS.get(event.reason, event.reason)
+    tail = url if url and event.reason == "EndpointReady" else event.message
+    return Text.assemble((clock, "dim"), " ", (mark, style), " ", (endpoint, "bold"), " ", (what, style), "  ", tail)
+
+
+def _mark(event: Event) -> tuple[str, str]:
+    if event.type is EventType.WARNING:
+        return "✗", "yellow"
+    return ("✓", "green") if event.reason in DONE else ("·", "cyan")
+
+
+def _local(moment: datetime) -> datetime:
+    return moment.astimezone()

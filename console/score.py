@@ -1,0 +1,109 @@
+"""Scoring one request as a caller would, and saying what an error of Azure's means."""
+
+import ssl
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+import httpx
+
+from console.client import command
+from console.shapes import Access
+from spec.errors import HeadgateError
+
+DEPLOYMENT = "azureml-model-deployment"
+MODEL_STATUS = "ms-azureml-model-error-statuscode"
+
+
+class UnreachableError(HeadgateError):
+    """No answer came back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back."""
+
+    status: int
+    phrase: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004
+
+    def header(self, name: str) -> str | None:
+        """A header by its lower-case name."""
+        return next((value for key, value in self.headers if key.lower() == name), None)
+
+
+def ask(access: Access, body: bytes, *, deployment: str | None = None, timeout: float = 310) -> Reply:
+    """POST `body` to the endpoint; loopback is never asked through a proxy. Raises `UnreachableError`."""
+    request = _request(access, body, deployment)
+    direct = access.connect_to is not None or _is_loopback(request.url.host)
+    try:
+        with httpx.Client(verify=_trust(access), trust_env=not direct, timeout=timeout) as http:
+            answer = http.send(request)
+    except httpx.TimeoutException as error:
+        raise UnreachableError(f"{access.scoring_uri} did not answer within {timeout:g} s.") from error
+    except httpx.TransportError as error:
+        raise UnreachableError(
+            f"{access.scoring_uri} cannot be reached: {error}. "
+            f"See `{command()} status` and `{command()} events`; Envoy may be down."
+        ) from error
+    return Reply(answer.status_code, answer.reason_phrase, tuple(answer.headers.multi_items()), answer.content)
+
+
+def _request(access: Access, body: bytes, deployment: str | None) -> httpx.Request:
+    url = httpx.URL(access.scoring_uri)
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {access.credential}"}
+    if deployment:
+        headers[DEPLOYMENT] = deployment
+    extensions: dict[str, object] = {}
+    if access.connect_to:
+        address, _, port = access.connect_to.rpartition(":")
+        headers["Host"] = url.netloc.decode("ascii")
+        extensions["sni_hostname"] = url.host
+        url = url.copy_with(host=address.strip("[]"), port=int(port))
+    return httpx.Request("POST", url, content=body, headers=headers, extensions=extensions)
+
+
+def _trust(access: Access) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=access.ca_certificate)
+    except OSError as error:
+        raise HeadgateError(f"The CA certificate {access.ca_certificate} cannot be read: {error}.") from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+CAUSES = {
+    401: "the key or token was not accepted; was it just rotated? Try again, or see: {hg} events {endpoint}",
+    404: "no deployment of {endpoint} gets traffic now. See: {hg} status {endpoint}",
+    408: "the model did not answer within the deployment's request_timeout_ms. See: {log}",
+    413: "the body is larger than the setting max_request_bytes allows.",
+    424: "the model's own code {said}; the route to it is well. See: {log}",
+    429: "more requests at once than the replicas of {endpoint} take. Raise instance_count or "
+    "max_concurrent_requests_per_instance, or try again later.",
+    503: "no replica could be reached. See: {hg} status {endpoint}",
+}
+
+
+def explain(reply: Reply, endpoint: str, deployment: str | None = None) -> str:
+    """Where the fault of a refused request is, and which command shows more."""
+    hg = command()
+    answered = reply.header(MODEL_STATUS)
+    cause = CAUSES.get(reply.status, "not expected of a router or a model. See: {hg} events {endpoint}")
+    if reply.status == 404 and deployment:  # noqa: PLR2004
+        cause = f"{endpoint} has no deployment {deployment} that is ready. See: {{hg}} status {{endpoint}}"
+    return f"{reply.status}: " + cause.format(
+        hg=hg,
+        endpoint=endpoint,
+        log=f"{hg} logs {endpoint}/{reply.header(DEPLOYMENT) or deployment or 'DEPLOYMENT'}",
+        said=f"answered {answered}" if answered else "failed",
+    )

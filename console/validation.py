@@ -1,0 +1,66 @@
+"""Checking a folder of specs without a running Headgate."""
+
+import json
+from pathlib import Path
+
+from console import screen
+from console.pages import print_problems
+from console.shapes import Problems
+from spec.catalog import Catalog
+from spec.errors import HeadgateError
+
+
+def load(path: Path) -> Catalog:
+    """What the folder asks for, with every problem. Raises `HeadgateError` if it is no folder."""
+    from forge.directory import open_directory
+    from spec.loader import load as load_catalog
+
+    if not path.is_dir():
+        raise HeadgateError(f"{path} is not a folder: give the root of the repository, or a folder in it.")
+    return load_catalog(open_directory(path), commit="")
+
+
+def print_catalog(catalog: Catalog) -> None:
+    """Every problem below its file, and a summary as the last line."""
+    found = Problems.of(catalog.problems).problems
+    print_problems(found)
+    errors = sum(problem.severity == "error" for problem in found)
+    endpoints = catalog.endpoints.values()
+    deployments = sum(len(endpoint.deployments) for endpoint in endpoints)
+    good = f"{_count(len(endpoints), 'endpoint')}, {_count(deployments, 'deployment')}"
+    if not found:
+        return screen.say(f"{good}: no problems.", "green")
+    worst = "bold red" if errors else "yellow"
+    return screen.say(
+        f"\n{good} without errors; {_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}.", worst
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def print_schemas(name: str | None, output: Path | None) -> None:
+    """List the schemas, print the one named, or write them to a folder. Raises `HeadgateError`."""
+    from spec.schemas import json_schemas
+
+    schemas = json_schemas()
+    if name is not None and name not in schemas:
+        raise HeadgateError(f"There is no schema {name!r}; there are: {', '.join(sorted(schemas))}.")
+    chosen = {name: schemas[name]} if name else schemas
+    if output is not None:
+        return _write(chosen, output)
+    if name is None:
+        return screen.say("\n".join(sorted(schemas)))
+    return screen.print_data(schemas[name])
+
+
+def _write(schemas: dict[str, dict[str, object]], output: Path) -> None:
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        for name, schema in schemas.items():
+            path = output / f"{name}.schema.json"
+            path.write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+            screen.say(str(path))
+    except OSError as error:
+        raise HeadgateError(f"Cannot write to {output}: {error.strerror}.") from error
