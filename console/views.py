@@ -19,6 +19,8 @@ class Address:
     host: str
     port: int
     domain: str | None
+    connect: str
+    """The address to connect to, whatever name the URL has."""
 
     def base(self, endpoint: str) -> str:
         """The endpoint's base URL, without a final slash."""

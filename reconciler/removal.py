@@ -1,13 +1,14 @@
 """The default hold against mass removal: who may go, and who waits for an operator's word."""
 
-from collections.abc import Collection, Set
+from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 
 FEW = 4
 """Below this many endpoints only the removal of all of them is held."""
 
 
 def held(
-    live: Collection[str], kept: Collection[str], share: float, confirmed: Set[str], *, unreadable: bool
+    live: Collection[str], kept: Collection[str], share: float, confirmed: AbstractSet[str], *, unreadable: bool
 ) -> dict[str, str]:
     """Which live endpoints stay although Git no longer asks for them, and why.
 
