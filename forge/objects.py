@@ -1,0 +1,177 @@
+"""Git's object store, read through long-lived `git cat-file` processes: blobs, trees and commits by id."""
+
+import errno
+import subprocess
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from forge.git import Git, is_oid, stop
+
+TREE_LIMIT = 64 * 1024 * 1024
+"""Bytes of the largest tree or commit object that is read."""
+_CHUNK = 1024 * 1024
+_BATCH = 400
+_FOUND = 3
+"""Words in `cat-file`'s answer for an object that exists: id, type, size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What a commit says: its tree and its first line."""
+
+    oid: str
+    tree: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TreeItem:
+    """One line of a tree object; `name` is as raw as Git stores it."""
+
+    mode: str
+    name: bytes
+    oid: str
+
+
+class Objects:
+    """Reads one repository's objects; safe to share between threads. Every method raises `OSError` on damage."""
+
+    def __init__(self, git: Git, directory: Path, damaged: Callable[[], None] = lambda: None) -> None:
+        self._git = git
+        self._directory = directory
+        self._damaged = damaged
+        self._lock = threading.Lock()
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._closed = False
+
+    def peel(self, oid: str) -> str | None:
+        """Return the id of the commit that a commit or annotated tag stands for; None if it is not here."""
+        with self._lock:
+            answer = self._ask("--batch-check", f"{_checked(oid)}^{{commit}}")
+        return answer[0] if len(answer) == _FOUND else None
+
+    def sizes(self, oids: Sequence[str]) -> list[int]:
+        """Return the size in bytes of each object."""
+        found: list[int] = []
+        with self._lock:
+            for start in range(0, len(oids), _BATCH):
+                found += self._sizes(oids[start : start + _BATCH])
+        return found
+
+    def read(self, oid: str, *, limit: int) -> bytes:
+        """Return an object's bytes; an object larger than `limit` bytes is refused unread."""
+        size = self.sizes([oid])[0]
+        if size > limit:
+            raise OSError(errno.EFBIG, f"is {size:,} bytes; at most {limit:,} are read", oid)
+        with self._lock:
+            return b"".join(self._stream(oid))
+
+    def stream(self, oid: str) -> Generator[bytes, None, None]:
+        """Yield a blob in chunks; other readers wait until it is exhausted or closed."""
+        with self._lock:
+            yield from self._stream(oid)
+
+    def commit(self, oid: str) -> Commit:
+        """Read a commit."""
+        head, _, body = self.read(oid, limit=TREE_LIMIT).partition(b"\n\n")
+        tree = head.partition(b"\n")[0].removeprefix(b"tree ").decode("ascii", "replace")
+        if not is_oid(tree):
+            raise self._fail(oid)
+        return Commit(oid, tree, body.strip().partition(b"\n")[0].decode("utf-8", "replace")[:200])
+
+    def tree(self, oid: str) -> Iterator[TreeItem]:
+        """Read a tree's lines in Git's order."""
+        data = self.read(oid, limit=TREE_LIMIT)
+        position, width = 0, len(oid) // 2
+        while position < len(data):
+            space = data.find(b" ", position)
+            end = data.find(b"\0", space)
+            if space < 0 or end < 0:
+                raise self._fail(oid)
+            yield TreeItem(
+                data[position:space].decode("ascii", "replace"),
+                data[space + 1 : end],
+                data[end + 1 : end + 1 + width].hex(),
+            )
+            position = end + 1 + width
+
+    def close(self) -> None:
+        """End the processes; reading afterwards raises `OSError`."""
+        self._closed = True
+        with self._lock:
+            for child in self._children.values():
+                stop(child)
+            self._children.clear()
+
+    def _sizes(self, oids: Sequence[str]) -> list[int]:
+        child = self._child("--batch-check")
+        self._send(child, "".join(f"{_checked(oid)}\n" for oid in oids))
+        answers = [self._answer(child) for _ in oids]
+        for oid, answer in zip(oids, answers, strict=True):
+            if len(answer) != _FOUND:
+                raise self._fail(oid)
+        return [int(answer[2]) for answer in answers]
+
+    def _stream(self, oid: str) -> Iterator[bytes]:
+        answer = self._ask("--batch", _checked(oid))
+        if len(answer) != _FOUND:
+            raise self._fail(oid)
+        left = int(answer[2]) + 1
+        child = self._child("--batch")
+        try:
+            while left > 0:
+                chunk = child.stdout.read(min(left, _CHUNK)) if child.stdout else b""
+                if not chunk:
+                    raise self._fail(oid)
+                left -= len(chunk)
+                yield chunk if left else chunk[:-1]
+        finally:
+            if left > 0:
+                self._drop("--batch")
+
+    def _ask(self, mode: str, name: str) -> list[str]:
+        child = self._child(mode)
+        self._send(child, f"{name}\n")
+        return self._answer(child)
+
+    def _child(self, mode: str) -> "subprocess.Popen[bytes]":
+        if self._closed:
+            raise OSError(errno.EBADF, "the object store is closed", str(self._directory))
+        child = self._children.get(mode)
+        if child is None or child.poll() is not None:
+            self._drop(mode)
+            child = self._git.start(f"--git-dir={self._directory}", "cat-file", mode)
+            self._children[mode] = child
+        return child
+
+    def _drop(self, mode: str) -> None:
+        child = self._children.pop(mode, None)
+        if child is not None:
+            stop(child)
+
+    def _send(self, child: "subprocess.Popen[bytes]", text: str) -> None:
+        with suppress(BrokenPipeError):
+            if child.stdin is not None:
+                child.stdin.write(text.encode("ascii"))
+                child.stdin.flush()
+
+    def _answer(self, child: "subprocess.Popen[bytes]") -> list[str]:
+        line = child.stdout.readline() if child.stdout else b""
+        if not line.endswith(b"\n"):
+            raise self._fail("")
+        return line.decode("ascii", "replace").split()
+
+    def _fail(self, oid: str) -> OSError:
+        for mode in list(self._children):
+            self._drop(mode)
+        self._damaged()
+        return OSError(errno.EIO, "a Git object is missing or damaged", oid or str(self._directory))
+
+
+def _checked(oid: str) -> str:
+    if not is_oid(oid):
+        raise OSError(errno.EINVAL, "is not a Git object id", oid)
+    return oid
