@@ -1,43 +1,179 @@
-"""Envoy's access log: Azure's traffic-log columns, separated by tabs."""
+"""Envoy's access log: Azure's traffic-log columns, separated by tabs, which costs Envoy half of what JSON does."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from pathlib import Path
+from typing import Any, Final
 
-_CHUNK = 1024 * 1024
+from router.bootstrap import STATS_PREFIX
+from router.names import EXTENSIONS, METADATA
+
+_MISSING: Final = "-"
 
 
 @dataclass(frozen=True, slots=True)
-class Rotation:
-    """When a log that Envoy can reopen is put aside: at `max_bytes`; `keep` old ones stay, `.1` the newest."""
+class Column:
+    """One column: Azure's name (or ours), the type of its values, and what Envoy writes there."""
 
-    path: Path
-    max_bytes: int = 64 * 1024 * 1024
-    keep: int = 4
-
-    def rotate(self) -> bool:
-        """Rename the log if it is full; return whether Envoy must be told to reopen its logs."""
-        if not self.path.is_file() or self.path.stat().st_size < self.max_bytes:
-            return False
-        for number in range(self.keep, 0, -1):
-            older = self._numbered(number - 1)
-            if older.is_file():
-                older.replace(self._numbered(number))
-        return True
-
-    def _numbered(self, number: int) -> Path:
-        return self.path.with_name(f"{self.path.name}.{number}") if number else self.path
+    name: str
+    type: type[str] | type[int] | type[datetime]
+    operator: str
 
 
-def bound(path: Path, max_bytes: int) -> bool:
-    """Move a full log that its writer never reopens to `.1` and empty it; return whether that was done.
+# Envoy escapes nothing in a text log. A header may hold a tab (never a line end), so whatever a client or a model
+# server chose comes last: there it can spoil columns of its own row only, and none that Headgate vouches for.
+_SAFE: Final = (
+    Column("TimeGenerated", datetime, "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%"),
+    Column("EndpointName", str, f"%METADATA(ROUTE:{METADATA}:endpoint)%"),
+    Column("DeploymentName", str, f"%METADATA(ROUTE:{METADATA}:deployment)%"),
+    Column("Release", str, f"%METADATA(ROUTE:{METADATA}:release)%"),
+    Column("ResponseCode", int, "%RESPONSE_CODE%"),
+    Column("ResponseCodeReason", str, "%RESPONSE_CODE_DETAILS%"),
+    Column("ResponseFlags", str, "%RESPONSE_FLAGS%"),
+    Column("RequestPayloadSize", int, "%BYTES_RECEIVED%"),
+    Column("ResponsePayloadSize", int, "%BYTES_SENT%"),
+    Column("TotalDurationMs", int, "%DURATION%"),
+    Column("RequestDurationMs", int, "%REQUEST_DURATION%"),
+    Column("ResponseDurationMs", int, "%RESPONSE_DURATION%"),
+)
+_FROM_OUTSIDE: Final = (
+    Column("ModelStatusCode", int, "%RESP(MS-AZUREML-MODEL-ERROR-STATUSCODE):8%"),
+    Column("ModelStatusReason", str, "%RESP(MS-AZUREML-MODEL-ERROR-REASON):64%"),
+    Column("XRequestId", str, "%REQ(X-REQUEST-ID):64%"),
+    Column("XMSClientRequestId", str, "%REQ(X-MS-CLIENT-REQUEST-ID):40%"),
+    Column("Method", str, "%REQ(:METHOD):16%"),
+    # Without the query, where some clients put their secrets.
+    Column("Path", str, "%PATH(NQ:ORIG_OR_PATH):512%"),
+    Column("UserAgent", str, "%REQ(USER-AGENT):70%"),
+)
+COLUMNS: Final = _SAFE + _FROM_OUTSIDE
+"""In the order of the file; a missing value is `-`."""
 
-    The writer must append. Lines written between copy and truncation are lost.
+
+@dataclass(frozen=True, slots=True)
+class TrafficRecord:
+    """One request; sizes in bytes, durations in milliseconds from its start; None and empty: Envoy had no value."""
+
+    time_generated: datetime
+    endpoint_name: str
+    deployment_name: str
+    release: str
+    response_code: int | None
+    """0: the client went away before there was an answer."""
+    response_code_reason: str
+    response_flags: str
+    request_payload_size: int | None
+    response_payload_size: int | None
+    total_duration_ms: int | None
+    request_duration_ms: int | None
+    """Until the last byte of the request came from the client."""
+    response_duration_ms: int | None
+    """Until the first byte of the answer came from the model."""
+    model_status_code: int | None
+    model_status_reason: str
+    x_request_id: str
+    xms_client_request_id: str
+    method: str
+    path: str
+    user_agent: str
+    request_throttling_delay_ms: int = 0
+    """Headgate limits no bandwidth; the column is Azure's."""
+    response_throttling_delay_ms: int = 0
+
+
+_AZURE_NAMES: Final = (
+    *(column.name for column in COLUMNS),
+    "RequestThrottlingDelayMs",
+    "ResponseThrottlingDelayMs",
+)
+
+
+def loggers(path: Path | None, *, stats: bool = False) -> list[dict[str, Any]]:
+    """Return the `access_log` of Envoy's connection manager: the file, the statistics logger, both or neither."""
+    found = [] if path is None else [_file(path)]
+    return [*found, _stats()] if stats else found
+
+
+def read(lines: Iterable[str]) -> Iterator[TrafficRecord]:
+    r"""Yield what the lines say; a line that is no whole record (cut short by a crash, say) is passed over.
+
+    Open the file with `newline="\n"` and `errors="replace"`.
     """
-    if not path.is_file() or path.stat().st_size < max_bytes:
-        return False
-    with path.open("r+b") as source, path.with_name(f"{path.name}.1").open("wb") as target:
-        source.seek(-min(max_bytes, path.stat().st_size), 2)
-        while chunk := source.read(_CHUNK):
-            target.write(chunk)
-        source.truncate(0)
-    return True
+    for line in lines:
+        values = _split(line.rstrip("\n"))
+        if values is not None:
+            record = _record(values)
+            if record is not None:
+                yield record
+
+
+def to_json(record: TrafficRecord) -> dict[str, str | int | None]:
+    """Return the record under Azure's names; times as ISO 8601."""
+    values = asdict(record) | {"time_generated": record.time_generated.isoformat()}
+    return dict(zip(_AZURE_NAMES, values.values(), strict=True))
+
+
+def _file(path: Path) -> dict[str, Any]:
+    line = "\t".join(column.operator for column in COLUMNS) + "\n"
+    return {
+        "name": "envoy.access_loggers.file",
+        "typed_config": {
+            "@type": f"{EXTENSIONS}access_loggers.file.v3.FileAccessLog",
+            "path": str(path),
+            "log_format": {"text_format_source": {"inline_string": line}},
+        },
+    }
+
+
+def _stats() -> dict[str, Any]:
+    """Count and time requests by what Headgate chose, never by what a client sent."""
+    named = {name: f"%METADATA(ROUTE:{METADATA}:{name})%" for name in ("endpoint", "deployment", "release", "kind")}
+    tags = [{"name": name, "value_format": value} for name, value in named.items()]
+    codes = [*tags, {"name": "code", "value_format": "%RESPONSE_CODE%"}]
+    return {
+        "name": "envoy.access_loggers.stats",
+        "typed_config": {
+            "@type": f"{EXTENSIONS}access_loggers.stats.v3.Config",
+            "stat_prefix": STATS_PREFIX,
+            "counters": [{"stat": {"name": "requests", "tags": codes}, "value_fixed": 1}],
+            "histograms": [
+                {"stat": {"name": "latency", "tags": tags}, "unit": "Milliseconds", "value_format": "%DURATION%"}
+            ],
+        },
+    }
+
+
+def _split(line: str) -> list[str] | None:
+    values = line.split("\t", len(COLUMNS) - 1)
+    if len(values) < len(COLUMNS):
+        return None
+    values[-1] = values[-1].replace("\t", " ")
+    return ["" if value == _MISSING else value for value in values]
+
+
+def _record(values: list[str]) -> TrafficRecord | None:
+    found: dict[str, Any] = {}
+    for field, column, text in zip(fields(TrafficRecord), COLUMNS, values, strict=False):
+        try:
+            found[field.name] = _value(column, text)
+        except ValueError:
+            if column in _SAFE:
+                return None
+            found[field.name] = None
+    return TrafficRecord(**_with_model_status(found))
+
+
+def _with_model_status(found: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Azure shows the model's status for every answer that came from the model, not only for a failed one."""
+    if found["model_status_code"] is not None or found["response_code_reason"] != "via_upstream":
+        return found
+    return {**found, "model_status_code": found["response_code"]}
+
+
+def _value(column: Column, text: str) -> str | int | datetime | None:
+    if column.type is int:
+        return int(text) if text else None
+    if column.type is datetime:
+        return datetime.fromisoformat(text)
+    return text

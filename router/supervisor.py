@@ -15,9 +15,9 @@ from typing import Any
 
 from router import private_file
 from router import process as processes
-from router.access_log import Rotation, bound
 from router.admin import Admin
 from router.binary import Options, command, digest, find_binary, hot_restart_works, shared_memory
+from router.log_files import Rotation, bound
 from router.process import Process
 from spec.errors import StalledError, TransientError
 
@@ -98,6 +98,8 @@ class EnvoyProcess:
         Raises `StalledError` if there is no Envoy for this platform or a port is taken.
         """
         config = await asyncio.to_thread(self._write_bootstrap)
+        if self._settings.access_log is not None:
+            self._settings.access_log.prepare()
         running = await self._adoptable()
         await self._check_ports(running)
         if running is None:
