@@ -1,0 +1,1 @@
+"""Azure ML's CLI v2 YAML, field by field."""

@@ -1,0 +1,139 @@
+"""What the loader remembers of each file that is ours: enough to know who is affected by a change."""
+
+import posixpath
+import re
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from pydantic import BaseModel
+
+from spec.azure.asset import EnvironmentFile, ModelFile
+from spec.document import Document
+from spec.problem import Problem, Severity
+from spec.recognition import is_plausible, recognise, scan_endpoint
+from spec.settings import KINDS
+from spec.validation import validate
+
+FactKind = Literal[
+    "endpoint", "deployment", "model", "environment", "settings", "values", "unknown", "broken", "unread"
+]
+
+_HEADGATE = re.compile(r"^kind\s*:\s*['\"]?(settings|values)\b", re.MULTILINE)
+_OWNED = ("endpoint", "deployment", "broken")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One file of ours."""
+
+    path: str
+    kind: FactKind
+    name: str = ""
+    """Its own name: an endpoint's in lower case, an asset's as written."""
+    endpoint: str = ""
+    """The endpoint that it belongs to, in lower case; empty: its folder must tell."""
+    version: str = "1"
+    problems: tuple[Problem, ...] = ()
+    """Of a file that cannot be read, and of an asset."""
+
+    @property
+    def folder(self) -> str:
+        """The folder that it is in."""
+        return posixpath.dirname(self.path)
+
+    @property
+    def is_loose(self) -> bool:
+        """Whether only its folder can tell which endpoint it belongs to."""
+        return self.kind in ("deployment", "broken") and not self.endpoint
+
+    @property
+    def is_flagged(self) -> bool:
+        """Whether it has something to say on its own."""
+        return self.kind in ("settings", "values", "unknown", "unread") or (
+            self.kind in ("model", "environment") and bool(self.problems)
+        )
+
+    @property
+    def asset(self) -> tuple[str, str] | None:
+        """Kind and name, of a model or environment."""
+        return (self.kind, self.name) if self.kind in ("model", "environment") else None
+
+
+def is_yaml(path: str) -> bool:
+    """Whether a path is worth a look."""
+    return path.lower().endswith((".yml", ".yaml"))
+
+
+def gather(document: Document, before: Fact | None) -> Fact | None:
+    """What a parsed and filled file says of itself; None: nothing of ours. `before` is what it was before."""
+    if document.data is None and document.problems:
+        return _broken(document, before)
+    kind = recognise(document.mapping)
+    match kind:
+        case None:
+            return None
+        case "endpoint":
+            return _endpoint(document, before)
+        case "deployment":
+            return _deployment(document)
+        case "model" | "environment":
+            return _asset(document, kind)
+        case _:
+            return Fact(document.file, kind, problems=_unknown(document) if kind == "unknown" else ())
+
+
+def _unknown(document: Document) -> tuple[Problem, ...]:
+    kinds = " and ".join(f"`{kind}`" for kind in KINDS)
+    message = f"This file's `kind` is not one that is known here ({kinds}), so it is not used."
+    problem = document.problem(("kind",), message, found=document.mapping.get("kind"), allowed=", ".join(KINDS))
+    return (replace(problem, severity=Severity.WARNING),)
+
+
+def _endpoint(document: Document, before: Fact | None) -> Fact:
+    """An endpoint without a name is a broken file: it could be any endpoint's, or the one that it was."""
+    name = _text(document.mapping.get("name")).lower()
+    if name and not _is_unfilled(name):
+        return Fact(document.file, "endpoint", name, name)
+    owner = before.endpoint if before is not None and before.kind in _OWNED else ""
+    missing = document.problem(("name",), "`name` is missing and required: add it.", allowed="a name")
+    return Fact(document.file, "broken", "", owner, problems=document.problems or (missing,))
+
+
+def _deployment(document: Document) -> Fact:
+    name, endpoint = (_text(document.mapping.get(key)).lower() for key in ("name", "endpoint_name"))
+    if _is_unfilled(endpoint):
+        return Fact(document.file, "broken", name, problems=document.problems)
+    return Fact(document.file, "deployment", name, endpoint)
+
+
+def _asset(document: Document, kind: FactKind) -> Fact:
+    data = document.mapping
+    model: type[BaseModel] = ModelFile if kind == "model" else EnvironmentFile
+    version = _text(data.get("version")) or "1"
+    problems = (*document.problems, *validate(model, document, document.data)[1])
+    return Fact(document.file, kind, _text(data.get("name")), version=version, problems=problems)
+
+
+def _broken(document: Document, before: Fact | None) -> Fact | None:
+    """A file that does not parse, if it is ours as far as can be told."""
+    own = _HEADGATE.search(document.text)
+    if before is not None and before.kind in _OWNED:
+        owner = before.endpoint or scan_endpoint(document.text) or ""
+        return Fact(document.file, "broken", before.name, owner, problems=document.problems)
+    if before is not None and before.kind in (*KINDS, "model", "environment"):
+        return replace(before, problems=document.problems)
+    if not document.text:
+        return Fact(document.file, "unread", problems=document.problems)
+    if own is not None:
+        return Fact(document.file, "settings" if own[1] == "settings" else "values", problems=document.problems)
+    if not is_plausible(document.text):
+        return None
+    return Fact(document.file, "broken", "", scan_endpoint(document.text) or "", problems=document.problems)
+
+
+def _is_unfilled(name: str) -> bool:
+    return "{{" in name or "${" in name
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,61 @@
+"""What is gathered while one endpoint is resolved: problems, notes, and what the outcome depends on."""
+
+import posixpath
+from dataclasses import dataclass, field
+
+from spec.catalog import Note
+from spec.document import Document, Path
+from spec.problem import Problem
+
+
+@dataclass(slots=True)
+class Findings:
+    """Problems and dependencies of one endpoint; grows while it is resolved."""
+
+    problems: list[Problem] = field(default_factory=list)
+    paths: set[str] = field(default_factory=set)
+    """Files and folders whose change means to resolve it again."""
+    assets: set[tuple[str, str]] = field(default_factory=set)
+    """Kind and name of the models and environments that it refers to."""
+
+    def line_error(self, file: str, line: int, message: str, column: int = 1) -> None:
+        """Note an error at a line of a file that is not YAML."""
+        self.problems.append(Problem(file, line, column, "", message))
+
+
+@dataclass(slots=True)
+class Scope:
+    """A part of one document, as what is below it sees it."""
+
+    document: Document
+    findings: Findings
+    prefix: Path = ()
+    notes: list[Note] = field(default_factory=list)
+    """Of the deployment that is being resolved."""
+
+    @property
+    def folder(self) -> str:
+        """The folder that relative paths start from."""
+        return posixpath.dirname(self.document.file)
+
+    def below(self, *keys: str) -> "Scope":
+        """The part at these keys."""
+        return Scope(self.document, self.findings, (*self.prefix, *keys), self.notes)
+
+    def within(self, document: Document) -> "Scope":
+        """The root of another document that the same endpoint depends on."""
+        self.findings.paths.add(document.file)
+        return Scope(document, self.findings, (), self.notes)
+
+    def error(self, message: str, *keys: str | int, found: object = None, allowed: str = "") -> None:
+        """Note an error at a field below this scope."""
+        path = (*self.prefix, *keys)
+        self.findings.problems.append(self.document.problem(path, message, found=found, allowed=allowed))
+
+    def name(self, *keys: str | int) -> str:
+        """The dotted name of a field below this scope."""
+        return ".".join(str(key) for key in (*self.prefix, *keys))
+
+    def note(self, reason: str, message: str) -> None:
+        """Note what the user should know though it works."""
+        self.notes.append(Note(reason, message))

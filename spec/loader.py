@@ -1,0 +1,208 @@
+"""A commit's files to its catalog, wholly or, after a change, only as far as the change reaches."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from spec.catalog import Catalog, EndpointSpec
+from spec.facts import Fact, gather, is_yaml
+from spec.files import Changes, Files
+from spec.index import Index
+from spec.problem import Problem, Severity
+from spec.repository import Repository
+from spec.resolution import endpoint as endpoints
+from spec.resolution.ground import Ground
+from spec.settings import Settings, read_settings, read_values
+from spec.watches import Trace, Watches
+
+_GLOBAL = ("settings", "values")
+
+
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What the repository's own settings and values say, and what is wrong with them."""
+
+    settings: Settings = field(default_factory=Settings)
+    settings_file: str = ""
+    values: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+    is_settled: bool = True
+    """False: the settings cannot be read, so every endpoint keeps its last good spec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A catalog, and what loading the next commit needs of it."""
+
+    catalog: Catalog
+    index: Index = field(default=Index(), repr=False)
+    watches: Watches = field(default=Watches(), repr=False)
+    common: Common = field(default=Common(), repr=False)
+
+
+def load(commit: str, files: Files, previous: Loaded | None = None, changes: Changes | None = None) -> Loaded:
+    """Load a commit; with `previous` and `changes` only what the changes reach is read and resolved again."""
+    if previous is None or changes is None:
+        return _load_all(commit, files, previous)
+    repository = Repository(files, previous.common.values)
+    deltas = _deltas(repository, previous.index, changes)
+    concerned = previous.watches.of_paths(changes.paths)
+    if not deltas and not concerned:
+        return replace(previous, catalog=replace(previous.catalog, commit=commit))
+    if _reaches_all(deltas, previous.index):
+        return _load_all(commit, files, previous)
+    return _load_changes(commit, repository, previous, (deltas, concerned))
+
+
+def affected(previous: Loaded | None, loaded: Loaded) -> frozenset[str]:
+    """Names of endpoints whose spec or whose problems differ."""
+    before = previous.catalog if previous is not None else Catalog("")
+    after = loaded.catalog
+    return _differing(before.endpoints, after.endpoints) | _differing(before.broken, after.broken)
+
+
+def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> frozenset[str]:
+    if before is after:
+        return frozenset()
+    return frozenset(
+        name
+        for name in before.keys() | after.keys()
+        if before.get(name) is not after.get(name) and before.get(name) != after.get(name)
+    )
+
+
+def _load_all(commit: str, files: Files, previous: Loaded | None) -> Loaded:
+    repository = Repository(files)
+    known = previous.index.facts if previous is not None else {}
+    paths = sorted(path for path in repository.entries if _is_candidate(repository, path, known))
+    values, problems = _values(repository, paths)
+    repository.use(values)
+    index = Index().changed({path: gather(repository.document(path), known.get(path)) for path in paths})
+    common = _common(repository, index, values, problems)
+    names = sorted(index.owned)
+    return _resolve(commit, repository, Loaded(Catalog(commit), index, Watches(), common), names, previous)
+
+
+def _is_candidate(repository: Repository, path: str, known: Mapping[str, Fact]) -> bool:
+    kind = repository.entries[path].kind
+    return is_yaml(path) and (kind in ("file", "executable") or (kind == "symlink" and path in known))
+
+
+def _values(repository: Repository, paths: Iterable[str]) -> tuple[Mapping[str, str], tuple[Problem, ...]]:
+    """The placeholders' values, before any placeholder is filled."""
+    found = [path for path in paths if repository.raw(path).mapping.get("kind") == "values"]
+    if len(found) > 1:
+        return {}, _rivals(repository, found, "values")
+    return read_values(repository.raw(found[0])) if found else ({}, ())
+
+
+def _rivals(repository: Repository, paths: list[str], kind: str) -> tuple[Problem, ...]:
+    listed = " and ".join(f"`{path}`" for path in paths)
+    message = f"A repository has one file of `kind: {kind}`, and here are {listed}: keep one."
+    return tuple(repository.raw(path).problem(("kind",), message, found=kind) for path in paths)
+
+
+def _common(repository: Repository, index: Index, values: Mapping[str, str], problems: tuple[Problem, ...]) -> Common:
+    paths = sorted(path for path, fact in index.flagged.items() if fact.kind == "settings")
+    unreadable = tuple(problem for path in paths for problem in index.facts[path].problems)
+    if len(paths) > 1 or unreadable:
+        wrong = unreadable or _rivals(repository, paths, "settings")
+        return Common(values=values, problems=(*problems, *wrong), is_settled=False)
+    if not paths:
+        return Common(values=values, problems=problems)
+    settings, wrong = read_settings(repository.document(paths[0]))
+    return Common(settings, paths[0], values, (*problems, *wrong), is_settled=not wrong)
+
+
+def _deltas(repository: Repository, index: Index, changes: Changes) -> dict[str, Fact | None]:
+    """What changed files of ours are now; files that were and are nothing of ours are left out."""
+    deltas: dict[str, Fact | None] = {}
+    for path in sorted(path for path in changes.paths if is_yaml(path)):
+        before = index.facts.get(path)
+        is_there = path in repository.entries and _is_candidate(repository, path, index.facts)
+        after = gather(repository.document(path), before) if is_there else None
+        if before is not None or after is not None:
+            deltas[path] = after
+    return deltas
+
+
+def _reaches_all(deltas: Mapping[str, Fact | None], index: Index) -> bool:
+    facts = (*deltas.values(), *(index.facts.get(path) for path in deltas))
+    return any(fact is not None and fact.kind in _GLOBAL for fact in facts)
+
+
+def _load_changes(
+    commit: str, repository: Repository, previous: Loaded, reach: tuple[Mapping[str, Fact | None], set[str]]
+) -> Loaded:
+    deltas, concerned = reach
+    index = previous.index.changed(deltas)
+    names = set(concerned)
+    for path, fact in deltas.items():
+        before = previous.index.facts.get(path)
+        for one in (before, fact):
+            names.update(previous.index.names(one), index.names(one))
+            names.update(previous.watches.of_asset(one.asset if one is not None else None))
+    return _resolve(commit, repository, replace(previous, index=index), sorted(names), previous)
+
+
+def _resolve(
+    commit: str, repository: Repository, draft: Loaded, names: Iterable[str], previous: Loaded | None
+) -> Loaded:
+    """Resolve the named endpoints anew on the draft's index, and gather the catalog."""
+    common, index = draft.common, draft.index
+    ground = Ground(repository, common.settings, index.assets, common.settings_file)
+    good, broken = dict(draft.catalog.endpoints), dict(draft.catalog.broken)
+    traces: dict[str, Trace | None] = {}
+    for name in names:
+        old = good.pop(name, None) or (previous.catalog.endpoints.get(name) if previous is not None else None)
+        broken.pop(name, None)
+        traces[name] = None
+        if name not in index.owned:
+            continue
+        spec, problems, traces[name] = _one(ground, common, index, name)
+        if spec is None:
+            broken[name] = problems
+        else:
+            good[name] = old if old == spec else spec
+    catalog = _catalog(commit, draft, good, broken)
+    return Loaded(catalog, index, draft.watches.changed(traces), common)
+
+
+def _one(
+    ground: Ground, common: Common, index: Index, name: str
+) -> tuple[EndpointSpec | None, tuple[Problem, ...], Trace]:
+    if not common.is_settled:
+        return None, common.problems, Trace(frozenset(), frozenset())
+    spec, findings = endpoints.resolve(ground, name, index.members(name), index.declared)
+    return spec, tuple(sorted(set(findings.problems))), Trace.of(findings)
+
+
+def _catalog(
+    commit: str, draft: Loaded, good: dict[str, EndpointSpec], broken: dict[str, tuple[Problem, ...]]
+) -> Catalog:
+    index, common = draft.index, draft.common
+    unattributed = {*common.problems, *(problem for fact in index.strays() for problem in _stray(fact))}
+    warnings: set[Problem] = set()
+    for fact in index.flagged.values():
+        if fact.kind == "unread":
+            unattributed.update(fact.problems)
+        elif fact.kind in ("unknown", "model", "environment"):
+            warnings.update(replace(problem, severity=Severity.WARNING) for problem in fact.problems)
+    said = {replace(problem, severity=Severity.WARNING) for found in broken.values() for problem in found}
+    return Catalog(
+        commit,
+        good,
+        broken,
+        tuple(sorted(unattributed)),
+        tuple(sorted(warnings - said if warnings else ())),
+        common.settings.max_removed_share,
+    )
+
+
+def _stray(fact: Fact) -> tuple[Problem, ...]:
+    if fact.kind == "broken":
+        return fact.problems
+    message = (
+        "`endpoint_name` is missing, and this folder does not hold exactly one endpoint: "
+        "name the endpoint that this deployment belongs to."
+    )
+    return (Problem(fact.path, 1, 1, "endpoint_name", message, allowed="an endpoint's name"),)

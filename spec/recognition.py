@@ -1,0 +1,100 @@
+"""Which of a repository's YAML files are ours, by what they contain."""
+
+import re
+from collections.abc import Hashable, Mapping
+from typing import Literal
+
+from spec.azure.asset import EnvironmentFile, ModelFile
+from spec.settings import KINDS
+
+Kind = Literal["endpoint", "deployment", "model", "environment", "settings", "values", "unknown"]
+
+_SCHEMAS: tuple[tuple[str, Kind], ...] = (
+    ("onlineendpoint", "endpoint"),
+    ("onlinedeployment", "deployment"),
+    ("model.schema.json", "model"),
+    ("environment.schema.json", "environment"),
+)
+_BATCH = frozenset(
+    {"mini_batch_size", "output_action", "output_file_name", "error_threshold", "logging_level", "retry_settings",
+     "job_definition", "component", "max_concurrency_per_instance", "compute", "defaults"}
+)  # fmt: skip
+_CONTENT = frozenset({"model", "environment", "code_configuration"})
+_MODEL_KEYS = frozenset(ModelFile.model_fields)
+_ENVIRONMENT_KEYS = frozenset(EnvironmentFile.model_fields)
+_MODEL_TYPES = frozenset({"custom_model", "mlflow_model", "triton_model"})
+_PLAUSIBLE = re.compile(
+    r"online(?:endpoint|deployment)|^\s*(?:endpoint_name|auth_mode|mirror_traffic|traffic)\s*:",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ENDPOINT_NAME = re.compile(r"^\s*endpoint_name\s*:\s*['\"]?([A-Za-z][-A-Za-z0-9]*)", re.MULTILINE)
+_OWN_NAME = re.compile(r"^name\s*:\s*['\"]?([A-Za-z][-A-Za-z0-9]*)", re.MULTILINE)
+_ENDPOINT_TEXT = re.compile(r"onlineendpoint|^(?:auth_mode|traffic|mirror_traffic)\s*:", re.IGNORECASE | re.MULTILINE)
+
+
+def recognise(data: Mapping[Hashable, object]) -> Kind | None:
+    """What kind of file a mapping is; None: nothing of ours. `unknown`: Headgate's, of a kind it does not know."""
+    kind = data.get("kind")
+    if kind in KINDS:
+        return "settings" if kind == "settings" else "values"
+    schema = data.get("$schema")
+    if isinstance(schema, str) and ("azureml" in schema.lower() or "online" in schema.lower()):
+        return _by_schema(schema.lower())
+    return _by_shape(data) or ("unknown" if _is_own_kind(data) else None)
+
+
+def is_plausible(text: str) -> bool:
+    """Whether text that does not parse may well be a file of ours."""
+    return _PLAUSIBLE.search(text) is not None
+
+
+def scan_endpoint(text: str) -> str | None:
+    """The endpoint that unparsable text belongs to, as far as a look at its lines tells."""
+    found = _ENDPOINT_NAME.search(text)
+    if found is None and _ENDPOINT_TEXT.search(text):
+        found = _OWN_NAME.search(text)
+    return found[1].lower() if found else None
+
+
+def _by_schema(schema: str) -> Kind | None:
+    return next((kind for part, kind in _SCHEMAS if schema.rstrip("#").endswith(part) or part in schema), None)
+
+
+def _by_shape(data: Mapping[Hashable, object]) -> Kind | None:
+    keys = data.keys()
+    if "apiVersion" in keys:
+        return None
+    if _is_deployment(data):
+        return "deployment"
+    if _is_endpoint(data):
+        return "endpoint"
+    if {"name", "path"} <= keys <= _MODEL_KEYS | {"$schema"} and str(
+        data.get("type", "custom_model")
+    ).lower() in _MODEL_TYPES:
+        return "model"
+    if "name" in keys and keys & {"image", "build", "conda_file"} and keys <= _ENVIRONMENT_KEYS | {"$schema"}:
+        return "environment"
+    return None
+
+
+def _is_deployment(data: Mapping[Hashable, object]) -> bool:
+    keys = data.keys()
+    if keys & _BATCH or data.get("type") in ("model", "pipeline"):
+        return False
+    has_content = bool(keys & _CONTENT)
+    return "endpoint_name" in keys or ("instance_type" in keys and has_content) or (
+        "code_configuration" in keys and "name" in keys
+    )  # fmt: skip
+
+
+def _is_endpoint(data: Mapping[Hashable, object]) -> bool:
+    keys = data.keys()
+    if "defaults" in keys or "jobs" in keys:
+        return False
+    is_traffic = isinstance(data.get("traffic"), dict) or isinstance(data.get("mirror_traffic"), dict)
+    return "auth_mode" in keys or ("name" in keys and is_traffic) or ({"name", "public_network_access"} <= keys)
+
+
+def _is_own_kind(data: Mapping[Hashable, object]) -> bool:
+    kind = data.get("kind")
+    return isinstance(kind, str) and re.fullmatch(r"[a-z][a-z_]*", kind) is not None and "apiVersion" not in data

@@ -1,0 +1,1 @@
+"""From fields as written to an endpoint with everything resolved."""

@@ -1,0 +1,59 @@
+"""A deployment's `code_configuration` to code, its entry script looked at."""
+
+import ast
+import posixpath
+import warnings
+
+from spec import artifacts
+from spec.azure.deployment import CodeConfiguration
+from spec.findings import Scope
+from spec.near import suggestion
+from spec.release import Code
+from spec.repository import LFS
+from spec.resolution.ground import Ground
+
+
+def resolve(ground: Ground, scope: Scope, fields: CodeConfiguration) -> Code | None:
+    """The code that the fields name, or None with problems."""
+    for key, value in (("code", fields.code), ("scoring_script", fields.scoring_script)):
+        if not value:
+            scope.error(f"`code_configuration.{key}` is missing and required: add it.", found=None)
+            return None
+    artifact = artifacts.find_directory(ground.repository, scope, fields.code, "code")
+    if artifact is None:
+        return None
+    script = posixpath.normpath(fields.scoring_script)
+    if script.startswith(("/", "..")):
+        message = "`scoring_script` leaves the code folder: name a script within it."
+        scope.error(message, "scoring_script", found=fields.scoring_script)
+        return None
+    path = posixpath.join(artifact.path, script)
+    if path not in ground.repository.entries:
+        _missing(ground, scope, fields.scoring_script, path, artifact.path)
+        return None
+    _check_syntax(ground, scope, path)
+    return Code(artifact, script)
+
+
+def _missing(ground: Ground, scope: Scope, written: str, path: str, folder: str) -> None:
+    prefix = f"{folder}/" if folder else ""
+    scripts = [name.removeprefix(prefix) for name in ground.repository.entries if name.startswith(prefix)]
+    scripts = [name for name in scripts if name.endswith(".py")]
+    hint = suggestion(written, scripts)
+    message = f"`scoring_script` names `{path}`, which is not in the repository.{hint}"
+    scope.error(message, "scoring_script", found=written, allowed=", ".join(sorted(scripts)[:20]))
+
+
+def _check_syntax(ground: Ground, scope: Scope, path: str) -> None:
+    text = ground.repository.text(path) if path.endswith(".py") else None
+    if text is None or text.startswith(LFS.decode()):
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ast.parse(text, filename=path)
+    except SyntaxError as error:
+        message = f"This entry script is not valid Python: {error.msg}."
+        scope.findings.line_error(path, error.lineno or 1, message, error.offset or 1)
+    except (ValueError, RecursionError, MemoryError):
+        scope.findings.line_error(path, 1, "This entry script cannot be parsed as Python.")

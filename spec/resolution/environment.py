@@ -1,0 +1,176 @@
+"""A deployment's `environment` field to an environment that a runtime can build."""
+
+import json
+import posixpath
+from dataclasses import dataclass, replace
+
+from spec import artifacts, conda, curated, images, references
+from spec.azure.asset import Build, EnvironmentFile, InferenceRoutes, InlineEnvironment, Route
+from spec.findings import Scope
+from spec.release import BuildContext, Environment, HttpRoute, InferenceConfig
+from spec.resolution.ground import Ground
+from spec.validation import validate
+
+_STANDARD = (("/", 5001), ("/", 5001), ("/score", 5001))
+"""Routes of the inference server: an `inference_config` that says just this is nothing special."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """An environment, and why only a container can be it (empty: packages are enough)."""
+
+    environment: Environment
+    container: str = ""
+
+
+def resolve(ground: Ground, scope: Scope, written: str | InlineEnvironment) -> Setting | None:
+    """The environment that the field names or describes, or None with problems."""
+    if isinstance(written, InlineEnvironment):
+        return describe(ground, scope, written, f"inline in {scope.document.file}")
+    reference = references.read(written, "environment")
+    if reference is None or reference.kind != "environment":
+        scope.error("`environment` is no reference to an environment.", found=written, allowed="azureml:NAME:VERSION")
+        return None
+    scope.findings.assets.add(reference.key)
+    path = ground.pick(reference)
+    if path is not None:
+        return _from_file(ground, scope, path, written)
+    entry = curated.find(
+        reference.name, reference.version or reference.label or "latest", ground.settings.environments
+    )
+    if entry is not None and reference.key not in ground.assets:
+        return Setting(_curated(ground, entry, written))
+    names = ", ".join(ground.names("environment"))
+    scope.error(f"`environment` {ground.explain(reference)}", found=written, allowed=names)
+    return None
+
+
+def _curated(ground: Ground, entry: curated.Curated, label: str) -> Environment:
+    """A table's entry; the repository's own counts by content, since a settings file may change it at any time."""
+    own = entry in ground.settings.environments.values()
+    content = {"python": entry.python, "requirements": entry.requirements}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":")) if own else None
+    return Environment(label, conda=text, curated=entry.key, python=entry.python, requirements=entry.requirements)
+
+
+def _from_file(ground: Ground, scope: Scope, path: str, label: str) -> Setting | None:
+    document = ground.repository.document(path)
+    inner = scope.within(document)
+    fields, problems = validate(EnvironmentFile, document, document.data)
+    scope.findings.problems.extend((*document.problems, *problems))
+    return describe(ground, inner, fields, label) if fields is not None else None
+
+
+def describe(ground: Ground, scope: Scope, fields: InlineEnvironment, label: str) -> Setting | None:
+    """The environment that the fields describe, at a place of a document."""
+    if fields.os_type == "windows":
+        scope.error("`os_type` is windows, and only linux is served: remove it.", "os_type", found="windows")
+        return None
+    if fields.image and fields.build is not None:
+        scope.error("An environment has `image` or `build`, not both: keep one.", "build", allowed="image or build")
+        return None
+    if not fields.image and fields.build is None and not fields.conda_file:
+        scope.error("An environment needs `conda_file`, `image` or `build`.", allowed="conda_file, image, build")
+        return None
+    base = Environment(label, image=fields.image or None, inference_config=_routes(fields.inference_config))
+    if fields.build is not None:
+        return _built(ground, scope, fields.build, base)
+    return _packaged(ground, scope, fields.conda_file, base) if fields.conda_file else _imaged(base)
+
+
+def _built(ground: Ground, scope: Scope, build: Build, base: Environment) -> Setting | None:
+    inner = scope.below("build")
+    if not build.path:
+        inner.error("`build.path` is missing: name the folder with the Dockerfile.", allowed="a folder")
+        return None
+    folder = artifacts.find_directory(ground.repository, inner, build.path, "path")
+    if folder is None:
+        return None
+    dockerfile = posixpath.normpath(posixpath.join(folder.path, build.dockerfile_path))
+    if dockerfile not in ground.repository.entries:
+        inner.error(f"There is no Dockerfile at `{dockerfile}`.", "dockerfile_path", found=build.dockerfile_path)
+        return None
+    context = BuildContext(folder, build.dockerfile_path)
+    return Setting(replace(base, build=context), "its environment is a Docker `build`")
+
+
+def _imaged(base: Environment) -> Setting:
+    python = images.prebuilt_python(base.image or "")
+    if base.inference_config is not None:
+        return Setting(base, f"its environment is the image `{base.image}` with an `inference_config` of its own")
+    if python is None:
+        return Setting(base, f"its environment is the image `{base.image}`, without a `conda_file`")
+    return Setting(replace(base, python=python))
+
+
+def _packaged(ground: Ground, scope: Scope, written: object, base: Environment) -> Setting | None:
+    translation = translate(ground, scope, written)
+    if translation is None:
+        return None
+    built = replace(
+        base,
+        conda=translation.canonical,
+        python=translation.python,
+        requirements=translation.requirements,
+        pip_options=translation.pip_options,
+    )
+    if base.inference_config is not None and base.image:
+        return Setting(built, f"its environment is the image `{base.image}` with an `inference_config` of its own")
+    return Setting(built)
+
+
+def translate(ground: Ground, scope: Scope, written: object) -> conda.Translation | None:
+    """A conda file, a requirements file or an inline conda environment, or None with problems."""
+    if isinstance(written, dict):
+        return _checked(scope, conda.translate(written), ("conda_file",))
+    if not isinstance(written, str):
+        scope.error("`conda_file` must be a path or a conda environment.", "conda_file", found=written)
+        return None
+    artifact = artifacts.find(ground.repository, scope, written, "conda_file")
+    if artifact is None:
+        return None
+    if artifact.kind == "directory":
+        scope.error("`conda_file` must be a file, and this is a folder.", "conda_file", found=written)
+        return None
+    return read(ground, scope, artifact.path)
+
+
+def read(ground: Ground, scope: Scope, path: str) -> conda.Translation | None:
+    """The content of a conda file, or (`.txt`) of a requirements file; problems carry that file's lines."""
+    if not path.lower().endswith(".txt"):
+        inner = scope.within(ground.repository.document(path))
+        scope.findings.problems.extend(inner.document.problems)
+        return None if inner.document.problems else _checked(inner, conda.translate(inner.document.data), ())
+    text = ground.repository.text(path)
+    if text is None:
+        scope.findings.line_error(path, 0, "This is not a text file of at most 1 MiB.")
+        return None
+    return _checked_lines(scope, path, conda.parse_requirements(text))
+
+
+def _checked(scope: Scope, translation: conda.Translation, prefix: tuple[str, ...]) -> conda.Translation | None:
+    for field, message in translation.errors:
+        keys = [int(part) if part.isdecimal() else part for part in field.split(".") if part]
+        scope.error(message, *prefix, *keys)
+    return None if translation.errors else translation
+
+
+def _checked_lines(scope: Scope, path: str, translation: conda.Translation) -> conda.Translation | None:
+    scope.findings.paths.add(path)
+    for field, message in translation.errors:
+        number = field.removeprefix("line ")
+        scope.findings.line_error(path, int(number) if number.isdecimal() else 1, message)
+    return None if translation.errors else translation
+
+
+def _routes(fields: InferenceRoutes | None) -> InferenceConfig | None:
+    if fields is None:
+        return None
+    routes = (fields.liveness_route, fields.readiness_route, fields.scoring_route)
+    if tuple((route.path, route.port) for route in routes) == _STANDARD:
+        return None
+    return InferenceConfig(*(_route(route) for route in routes))
+
+
+def _route(route: Route) -> HttpRoute:
+    return HttpRoute(route.path, route.port)

@@ -1,0 +1,66 @@
+"""A deployment's `model` field to a model with its artifact."""
+
+import re
+from typing import Literal, cast
+
+from spec import artifacts, references
+from spec.azure.asset import InlineModel, ModelFile
+from spec.findings import Scope
+from spec.release import Model
+from spec.resolution.ground import Ground
+from spec.validation import validate
+
+ModelType = Literal["custom_model", "mlflow_model", "triton_model"]
+
+_ADVICE = "put the model's files into the repository and name them by a relative `path`."
+
+
+def resolve(ground: Ground, scope: Scope, written: str | InlineModel) -> Model | None:
+    """The model that the field names or describes, or None with problems."""
+    if isinstance(written, InlineModel):
+        return describe(ground, scope, written)
+    if references.is_remote(written):
+        scope.error(f"`model` names files that live in Azure: {_ADVICE}", found=written)
+        return None
+    reference = references.read(written, "model")
+    if reference is None or reference.kind != "model":
+        scope.error("`model` is no reference to a model.", found=written, allowed="azureml:NAME:VERSION")
+        return None
+    scope.findings.assets.add(reference.key)
+    path = ground.pick(reference)
+    if path is None:
+        scope.error(f"`model` {ground.explain(reference)}", found=written, allowed=", ".join(ground.names("model")))
+        return None
+    return _from_file(ground, scope, path)
+
+
+def _from_file(ground: Ground, scope: Scope, path: str) -> Model | None:
+    document = ground.repository.document(path)
+    inner = scope.within(document)
+    fields, problems = validate(ModelFile, document, document.data)
+    scope.findings.problems.extend((*document.problems, *problems))
+    return describe(ground, inner, fields) if fields is not None else None
+
+
+def describe(ground: Ground, scope: Scope, fields: InlineModel) -> Model | None:
+    """The model that the fields describe, at a place of a document."""
+    if not fields.path:
+        scope.error("`path` is missing: name the model's file or folder, relative to this YAML file.", found=None)
+        return None
+    if references.is_remote(fields.path) or fields.path.startswith("azureml:"):
+        scope.error(f"`path` names files that live in Azure: {_ADVICE}", "path", found=fields.path)
+        return None
+    artifact = artifacts.find(ground.repository, scope, fields.path, "path")
+    if artifact is None:
+        return None
+    name = fields.name or re.sub(r"[^A-Za-z0-9._-]", "-", artifact.basename) or "model"
+    unfit = _unfit(name, fields.version or "1")
+    if unfit:
+        scope.error(f"`{unfit}` becomes part of a path, so it may have no `/` and be neither `.` nor `..`.", unfit)
+        return None
+    return Model(name, fields.version or "1", cast("ModelType", fields.type), artifact)
+
+
+def _unfit(name: str, version: str) -> str:
+    wrong = {key for key, text in (("name", name), ("version", version)) if re.search(r"[/\\\0]|^\.{1,2}\Z", text)}
+    return min(wrong, default="")

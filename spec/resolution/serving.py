@@ -1,0 +1,88 @@
+"""What answers a deployment's requests, and what runs it."""
+
+from spec.azure.deployment import Deployment
+from spec.findings import Scope
+from spec.near import listing, suggestion
+from spec.release import Code, Environment, Model, Server
+from spec.resolution import mlflow
+from spec.resolution.environment import Setting
+from spec.resolution.ground import Ground
+from spec.settings import PROCESS, RUNTIMES
+
+
+def runtime(ground: Ground, scope: Scope, compute: str) -> str | None:
+    """The runtime for a compute (empty: managed), or None with problems."""
+    settings = ground.settings
+    name = settings.computes.get(compute.rpartition("/")[2]) if compute else settings.default_runtime
+    where = f"`{ground.settings_file}`" if ground.settings_file else "a YAML file with `kind: settings`"
+    if name is None:
+        known = listing(settings.computes)
+        message = (
+            f"The compute `{compute}` is mapped to no runtime: "
+            f"add `{compute}: {PROCESS}` below `computes:` in {where}."
+            f"{suggestion(compute, settings.computes)}"
+        )
+        scope.error(message, "compute", found=compute, allowed=known)
+        return None
+    if name not in RUNTIMES:
+        keys = ("compute",) if compute else ()
+        what = f"The compute `{compute}` is" if compute else "Managed endpoints are"
+        message = (
+            f"{what} mapped to the runtime `{name}` in {where}, and this version has only `{PROCESS}`: use that."
+        )
+        scope.error(message, *keys, found=name, allowed=", ".join(RUNTIMES))
+        return None
+    return name
+
+
+def server(
+    scope: Scope, fields: Deployment, model: Model | None, code: Code | None, setting: Setting
+) -> Server | None:
+    """What serves, or None with a problem; does not say whether the runtime can."""
+    if model is not None and model.type == "triton_model":
+        return Server.TRITON
+    if setting.container:
+        return Server.CONTAINER
+    if code is not None:
+        return Server.INFERENCE_SERVER
+    if model is not None and model.type == "mlflow_model":
+        return Server.MLFLOW
+    if fields.code_configuration is None:
+        message = (
+            "`code_configuration` is missing: name the folder with the code and its entry script. "
+            "Only a model of `type: mlflow_model` serves without code."
+        )
+        scope.error(message, found=None, allowed="code_configuration, or model.type mlflow_model")
+    return None
+
+
+def setting(
+    ground: Ground, scope: Scope, fields: Deployment, model: Model | None, resolved: Setting | None
+) -> Setting | None:
+    """The environment to use: the deployment's, or what an MLflow model without code brings; None with problems."""
+    if fields.environment is not None:
+        return resolved
+    if model is not None and model.type == "triton_model":
+        return Setting(Environment("Triton"), "its model is a Triton model")
+    if model is not None and model.type == "mlflow_model" and fields.code_configuration is None:
+        return mlflow.environment(ground, scope.below("model"), model)
+    if fields.model is None or model is not None:
+        message = "`environment` is missing: refer to one, or write one with `conda_file` or `image`."
+        scope.error(message, allowed="azureml:NAME:VERSION, or a mapping with conda_file, image or build")
+    return None
+
+
+def admit(scope: Scope, server: Server, setting: Setting, name: str) -> bool:
+    """Whether the runtime can serve it; a problem names the runtime to use."""
+    if server not in (Server.CONTAINER, Server.TRITON) or name != PROCESS:
+        return True
+    reason = setting.container if server is Server.CONTAINER else "its model is a Triton model"
+    message = (
+        f"This deployment needs a container ({reason}), and its endpoint runs on the `{PROCESS}` runtime, "
+        "which has none. Only a container runtime, docker or kubernetes, can serve it: "
+        "map the endpoint to one in the settings file, "
+        "or name packages by `conda_file` and code by `code_configuration`."
+    )
+    key = "environment" if scope.document.mapping.get("environment") is not None else "model"
+    scope.error(message, key, allowed="a deployment that packages and code describe")
+    return False

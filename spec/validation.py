@@ -1,0 +1,92 @@
+"""Plain data to a pydantic model, and pydantic's errors to problems with places."""
+
+import inspect
+import typing
+from collections.abc import Hashable, Iterator
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from spec.document import Document, Path, show
+from spec.fields import SHAPES
+from spec.near import listing, suggestion
+from spec.problem import Problem
+
+M = TypeVar("M", bound=BaseModel)
+
+_SHAPE_MESSAGES = {
+    "dict_type": "must be a mapping.",
+    "list_type": "must be a list.",
+    "model_type": "must be a mapping.",
+    "model_attributes_type": "must be a mapping.",
+    "invalid_key": "must be text.",
+}
+
+
+def validate(model: type[M], document: Document, data: object) -> tuple[M | None, tuple[Problem, ...]]:
+    """The document's data as `model`, or None and every problem in it."""
+    try:
+        return model.model_validate(data), ()
+    except ValidationError as error:
+        return None, tuple(_problem(model, document, details) for details in error.errors(include_url=False))
+
+
+def _problem(model: type[BaseModel], document: Document, details: ErrorDetails) -> Problem:
+    path: Path = tuple(part for part in details["loc"] if part not in SHAPES and part != "[key]")
+    dotted = ".".join(str(part) for part in path)
+    subject = f"`{dotted}`" if dotted else "This file"
+    match details["type"]:
+        case "extra_forbidden":
+            return _unknown(model, document, path)
+        case "missing":
+            return document.problem(path, f"{subject} is missing and required: add it.", allowed="a value")
+        case kind:
+            words = _SHAPE_MESSAGES.get(kind, details["msg"])
+            allowed = str(details.get("ctx", {}).get("allowed", ""))
+            hint = _hint(details["input"], allowed)
+            is_key = details["loc"][-1:] == ("[key]",)
+            return document.problem(
+                path, f"{subject} {words}{hint}", found=details["input"], allowed=allowed, key=is_key
+            )
+
+
+def _hint(found: object, allowed: str) -> str:
+    """A near match among a short list of allowed words."""
+    options = allowed.split(", ")
+    return suggestion(found, options) if isinstance(found, str) and len(options) > 1 and found else ""
+
+
+def _unknown(model: type[BaseModel], document: Document, path: Path) -> Problem:
+    known = sorted(keys(model, path[:-1]))
+    name = show(path[-1])
+    above = ".".join(str(part) for part in path[:-1])
+    where = f" in `{above}`" if above else ""
+    hint = suggestion(str(path[-1]), known) or f" Known keys{where}: {listing(known, 40)}."
+    message = f"`{name}` is not a key that is known here{where}.{hint}"
+    return document.problem(path, message, found=name, allowed=", ".join(known), key=True)
+
+
+def keys(model: type[BaseModel], path: Path) -> set[str]:
+    """The keys that a mapping at `path` below `model` may have."""
+    found = {model}
+    for part in path:
+        found = {deeper for each in found for deeper in _below(each, part)}
+    return {field.alias or name for each in found for name, field in each.model_fields.items()}
+
+
+def _below(model: type[BaseModel], part: Hashable) -> Iterator[type[BaseModel]]:
+    for name, field in model.model_fields.items():
+        if part in (name, field.alias):
+            yield from _models(field.annotation)
+    if isinstance(part, int) or part not in model.model_fields:
+        yield model
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - any type expression
+    if inspect.isclass(annotation) and typing.get_origin(annotation) is None:
+        if issubclass(annotation, BaseModel):
+            yield annotation
+        return
+    for argument in typing.get_args(annotation):
+        yield from _models(argument)
