@@ -35,10 +35,8 @@ class Members:
     broken: tuple[str, ...] = ()
 
 
-def resolve(
-    ground: Ground, name: str, members: Members, known: Sequence[str]
-) -> tuple[EndpointSpec | None, Findings]:
-    """The endpoint, or None with at least one error; `known` are the names of all endpoints."""
+def resolve(ground: Ground, name: str, members: Members, declared: Names) -> tuple[EndpointSpec | None, Findings]:
+    """The endpoint, or None with at least one error; `declared` gives the names of all endpoints."""
     findings = Findings()
     for path in members.broken:
         findings.problems.extend(ground.repository.document(path).problems)
