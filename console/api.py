@@ -90,35 +90,38 @@ async def _on_bug(_: Request, error: Exception) -> JSONResponse:
     return problem(500, "Fault in Headgate", f"{type(error).__name__}; the log of Headgate says more.")
 
 
-class _TooLargeError(Exception):
-    """The body passed its limit."""
-
-
 def limit_body(app: ASGIApp) -> ASGIApp:
     """Answer 413 to a body over `MAX_BODY` bytes, whether or not its length was announced."""
 
     async def limited(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await app(scope, receive, send)
-        announced = dict(scope["headers"]).get(b"content-length", b"0")
-        if not announced.isdigit() or int(announced) > MAX_BODY:
+        body = await _read_body(scope, receive)
+        if body is None:
             return await _too_large(scope, receive, send)
-        received = 0
+        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
-        async def counted() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > MAX_BODY:
-                raise _TooLargeError
-            return message
+        async def replay() -> Message:
+            return whole.pop() if whole else await receive()
 
-        try:
-            return await app(scope, counted, send)
-        except _TooLargeError:
-            return await _too_large(scope, receive, send)
+        return await app(scope, replay, send)
 
     return limited
+
+
+async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
+    """The whole body, or None if it is over `MAX_BODY` bytes or is said to be."""
+    announced = dict(scope["headers"]).get(b"content-length", b"0")
+    if not announced.isdigit() or int(announced) > MAX_BODY:
+        return None
+    body = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            return None
+        if not message.get("more_body", False):
+            return body
 
 
 async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:

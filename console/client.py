@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -148,18 +149,27 @@ class Client:
 
     @contextmanager
     def _running(self) -> Iterator[None]:
+        self._knock()
         try:
             yield
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            state = self._paths.state
-            raise NotRunningError(
-                f"Headgate is not running on {state}.\n"
-                f"Start it with: {command()} up REPO --state-dir {shlex.quote(str(state))}"
-            ) from error
         except httpx.ReadTimeout as error:
             raise AnswerError("Headgate did not answer in time; its log says what it is doing.", 504) from error
         except httpx.TransportError as error:
             raise NotRunningError(f"Headgate on {self._paths.state} ended before it answered.") from error
+
+    def _knock(self) -> None:
+        """Raise `NotRunningError` if nobody listens on the socket."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            try:
+                probe.connect(str(self._paths.api_socket))
+            except PermissionError as error:
+                raise NotRunningError(f"{self._paths.api_socket} belongs to another user.") from error
+            except OSError as error:
+                state = self._paths.state
+                raise NotRunningError(
+                    f"Headgate is not running on {state}.\n"
+                    f"Start it with: {command()} up REPO --state-dir {shlex.quote(str(state))}"
+                ) from error
 
 
 def _part(name: str) -> str:

@@ -38,10 +38,15 @@ async def stop_envoy(paths: Paths) -> int:
 
 async def stop_replicas(paths: Paths) -> int:
     """End every replica of the installation, whoever started it."""
-    from runtime.process import stop_installation
+    from runtime.process import stop_installation as stop_all
+    from runtime.records import Records
 
     installation = paths.read_installation()
-    return await stop_installation(paths.runtime, installation) if installation else 0
+    if installation is None:
+        return 0
+    known = await asyncio.to_thread(Records(paths.runtime / "replicas").read)
+    await stop_all(paths.runtime, installation)
+    return len(known)
 
 
 async def stop_installation(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from spec.errors import HeadgateError
 
-SOCKETS = ("api.sock", "xds.sock", "admin.sock")
-MAX_SOCKET_PATH = 103
-"""Bytes: `sun_path` holds 104 on macOS and 108 on Linux, its final zero included."""
+SOCKETS = ("api.sock", "xds.sock", "envoy.sock")
+MAX_SOCKET_PATH = 99
+"""Bytes: `sun_path` holds 104 on macOS and 108 on Linux with its final zero; some callers add a suffix."""
 
 
 class PathError(HeadgateError):
@@ -97,7 +97,7 @@ class Paths:
     @property
     def admin_socket(self) -> Path:
         """Envoy's admin interface."""
-        return self.run / "admin.sock"
+        return self.run / "envoy.sock"
 
     def read_installation(self) -> str | None:
         """The installation's id, or None before the first `prepare`."""

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 
 from console.outcome import await_outcome, judge
 from console.service import Container, EventQuery, LogQuery, MissingError, Service
@@ -130,24 +131,24 @@ async def read_events(
     return Response(Events(events=found).model_dump_json(by_alias=True), media_type="application/json")
 
 
+class LogParameters(Shape):
+    """The query of a log."""
+
+    container: Container = "inference-server"
+    lines: Annotated[int, Field(ge=0, le=1_000_000)] = 100
+    follow: bool = False
+
+
 @router.get("/endpoints/{name}/deployments/{deployment}/logs")
 async def read_logs(
     request: Request,
     name: str,
     deployment: str,
-    query: Annotated["LogParameters", Query()],
+    query: Annotated[LogParameters, Query()],
 ) -> Response:
     """Log lines of a deployment's replicas, one JSON object a line."""
     wanted = LogQuery(name, deployment, query.container, query.lines, query.follow)
     return await _stream(request, _service(request).logs(wanted))
-
-
-class LogParameters(Shape):
-    """The query of a log."""
-
-    container: Container = "inference-server"
-    lines: Annotated[int, Query(ge=0, le=1_000_000)] = 100
-    follow: bool = False
 
 
 @router.post("/down", status_code=202)

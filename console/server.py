@@ -32,10 +32,7 @@ class _Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def serve(api: Api, settings: Settings, paths: Paths) -> AsyncIterator[None]:
     """Serve within the block. Raises `BindError` if a socket cannot be had; the paths must be prepared."""
-    listeners = [(_listen_unix(paths.api_socket), _server(api.app))]
-    if settings.api_port is not None:
-        app = guard(api.app, read_api_token(paths), _hosts(settings))
-        listeners.append((_listen_tcp(settings.api_address, settings.api_port), _server(app, settings)))
+    listeners = _listen(api, settings, paths)
     tasks = [asyncio.create_task(server.serve(sockets=[sock])) for sock, server in listeners]
     try:
         yield
@@ -45,6 +42,21 @@ async def serve(api: Api, settings: Settings, paths: Paths) -> AsyncIterator[Non
             server.should_exit = True
         await asyncio.gather(*tasks, return_exceptions=True)
         paths.api_socket.unlink(missing_ok=True)
+
+
+def _listen(api: Api, settings: Settings, paths: Paths) -> list[tuple[socket.socket, _Server]]:
+    """Listen on TCP first: a taken port must leave nothing behind."""
+    listeners = []
+    if settings.api_port is not None:
+        app = guard(api.app, read_api_token(paths), _hosts(settings))
+        listeners.append((_listen_tcp(settings.api_address, settings.api_port), _server(app, settings)))
+    try:
+        listeners.append((_listen_unix(paths.api_socket), _server(api.app)))
+    except BindError:
+        for listener, _ in listeners:
+            listener.close()
+        raise
+    return listeners
 
 
 def _server(app: object, settings: Settings | None = None) -> _Server:

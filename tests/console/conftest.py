@@ -4,9 +4,10 @@ import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -41,7 +42,9 @@ OLDER = "0badc0ffee" * 4
 NOW = datetime(2026, 11, 22, 3, 0, 0, tzinfo=UTC)
 
 
-def condition(kind: str, status: str = "True", reason: str = "Serving", message: str = "", commit: str = COMMIT):
+def condition(
+    kind: str, status: str = "True", reason: str = "Serving", message: str = "", commit: str = COMMIT
+) -> Condition:
     return Condition(type=kind, status=status, reason=reason, message=message, observed_commit=commit)
 
 
@@ -81,6 +84,7 @@ class FakeService:
     calls: list[tuple[object, ...]] = field(default_factory=list)
     count: int = 0
     ended: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)
     _change: asyncio.Event = field(default_factory=asyncio.Event)
 
     def tell(self, state: Status) -> None:
@@ -142,7 +146,7 @@ class FakeService:
     async def token(self, name: str) -> Token:
         if self.known(name).auth_mode == "key":
             raise RefusedError(f"{name} uses keys, not tokens: headgate keys show {name}")
-        return Token(access_token="abc", expiry_time_utc=2000, refresh_after_time_utc=1600)
+        return Token(access_token="a.b.c", expiry_time_utc=2000, refresh_after_time_utc=1600)  # noqa: S106 (a fake)
 
     async def access(self, name: str) -> Access:
         self.known(name)
@@ -160,6 +164,7 @@ class FakeService:
                 await asyncio.Event().wait()
             finally:
                 self.ended = True
+                self.over.set()
 
     async def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
         self.calls.append(("logs", query))
@@ -172,6 +177,7 @@ class FakeService:
                 await asyncio.Event().wait()
             finally:
                 self.ended = True
+                self.over.set()
 
     async def down(self) -> None:
         self.calls.append(("down",))
@@ -245,4 +251,16 @@ def live(service: FakeService, paths: Paths) -> Iterator[FakeService]:
         yield service
 
 
-__all__ = ["replace"]
+@pytest.fixture
+def given() -> SimpleNamespace:
+    """Makers of answers, and a server for them."""
+    return SimpleNamespace(
+        COMMIT=COMMIT,
+        OLDER=OLDER,
+        NOW=NOW,
+        condition=condition,
+        endpoint=endpoint,
+        source=source,
+        held=held,
+        running=running,
+    )

@@ -1,0 +1,259 @@
+"""The command line against a fake Headgate: what is printed, and the exit codes."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from console.cli import main
+from console.paths import Paths
+from console.service import EventQuery, LogQuery
+from console.shapes import Change, EventShape, LogLine, PlanEntry, PlanShape, Releases, Status, TrafficMove
+from spec.errors import TransientError
+
+if TYPE_CHECKING:
+    from conftest import FakeService
+
+Run = Callable[..., SimpleNamespace]
+
+
+@pytest.fixture
+def run(paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command on the test's installation as the shell would."""
+    monkeypatch.setenv("HEADGATE_STATE_DIR", str(paths.state))
+
+    def call(*arguments: str, stdin: str = "") -> SimpleNamespace:
+        monkeypatch.setattr(sys, "argv", ["headgate", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as end:
+            main()
+        text, errors = capsys.readouterr()
+        return SimpleNamespace(code=end.value.code, out=text, err=errors)
+
+    return call
+
+
+def stalled(given: SimpleNamespace) -> Status:
+    bad = given.endpoint(
+        "churn",
+        given.condition("Ready", "False", "EnvironmentBuildFailed", "no version of sklern exists"),
+        given.condition("Stalled", "True", "EnvironmentBuildFailed", "no version of sklern exists"),
+        state="Failed",
+    )
+    return Status(source=given.source(applied_commit=given.OLDER), endpoints=(given.endpoint("iris"), bad))
+
+
+def test_status_says_what_is_not_well_and_why(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
+    live.state = stalled(given)
+    found = run("status")
+    assert found.code == 0
+    assert "iris" in found.out
+    assert "churn: EnvironmentBuildFailed\n  no version of sklern exists" in found.out
+    assert "fully live was last 0badc0f" in found.out
+    assert run("status", "--exit-code").code == 1
+
+
+@pytest.mark.usefixtures("live")
+def test_status_json_is_the_promised_shape(run: Run) -> None:
+    found = json.loads(run("status", "--json").out)
+    assert set(found) == {"source", "endpoints"}
+    assert found["endpoints"][0]["split"] == {"blue@3f2a9c41d0e7": 100.0}
+    assert json.loads(run("status", "iris", "--json").out)["deployments"][0]["replicas"][0]["state"] == "ready"
+
+
+@pytest.mark.usefixtures("live")
+def test_status_of_one_endpoint_shows_url_and_replicas(run: Run) -> None:
+    found = run("status", "iris").out
+    assert "https://127.0.0.1:8443/endpoints/iris/score" in found
+    assert "iris-blue-1" in found
+
+
+def test_status_shows_held_removals_and_how_to_confirm(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
+    live.state = Status(source=given.source(held=given.held("a", "b")))
+    found = run("status")
+    assert "would remove a, b" in found.out
+    assert "headgate confirm" in found.out
+
+
+def test_nothing_running_is_exit_3_and_says_how_to_start(run: Run, paths: Paths) -> None:
+    for command in (["status"], ["plan"], ["sync"], ["events"], ["keys", "show", "x"], ["logs", "a/b"]):
+        found = run(*command)
+        assert found.code == 3, command
+        assert f"Headgate is not running on {paths.state}.\nStart it with: headgate up REPO" in found.err
+
+
+@pytest.mark.usefixtures("live")
+def test_a_missing_endpoint_is_exit_1(run: Run) -> None:
+    found = run("status", "irsi")
+    assert (found.code, found.out) == (1, "")
+    assert "There is no endpoint irsi; there are: iris." in found.err
+
+
+def test_a_wrong_setting_is_exit_2(run: Run, home: Path) -> None:
+    (home / "headgate.toml").write_text("prot = 1\n")
+    found = run("status")
+    assert found.code == 2
+    assert "headgate.toml:prot" in found.err
+
+
+def test_wrong_usage_is_exit_2(run: Run) -> None:
+    assert run("status", "--nonsense").code == 2
+    assert run("logs", "iris").code == 2
+    assert run("keys", "rotate", "iris", "--key-type", "third").code == 2
+
+
+def test_up_without_a_repository_is_exit_2(run: Run) -> None:
+    found = run("up")
+    assert found.code == 2
+    assert "REPO" in found.err
+
+
+def test_plan_shows_changes_reasons_and_traffic(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
+    change = Change(what="blue.model", was="iris:1", to="iris:2", why="iris/blue.yml changed")
+    move = TrafficMove(was={"blue@1": 100.0}, to={"blue@2": 100.0})
+    entry = PlanEntry(
+        endpoint="iris",
+        action="update",
+        changes=(change,),
+        releases=Releases(started=("blue@2",), stopped=("blue@1",)),
+        traffic=move,
+    )
+    live.plan_answer = PlanShape(commit=given.COMMIT, endpoints=(entry, PlanEntry(endpoint="b", action="none")))
+    found = run("plan")
+    assert found.code == 0
+    for words in (
+        "~ iris: update",
+        "blue.model: iris:1 -> iris:2",
+        "because iris/blue.yml",
+        "start: blue@2",
+        "1 more",
+    ):
+        assert words in found.out
+    printed = json.loads(run("plan", "--json").out)["endpoints"][0]
+    assert printed["changes"] == [
+        {"what": "blue.model", "from": "iris:1", "to": "iris:2", "why": "iris/blue.yml changed"}
+    ]
+    assert printed["traffic"] == {"from": {"blue@1": 100.0}, "to": {"blue@2": 100.0}}
+    assert run("plan", "--exit-code").code == 1
+
+
+@pytest.mark.usefixtures("live")
+def test_an_empty_plan_says_so(run: Run) -> None:
+    assert "Nothing to change" in run("plan").out
+    assert run("plan", "--exit-code").code == 0
+
+
+@pytest.mark.usefixtures("live")
+def test_sync_wait_is_0_when_ready(run: Run) -> None:
+    found = run("sync", "--wait", "--timeout", "5")
+    assert found.code == 0
+    assert "Ready: commit 3f2a9c4, 1 of 1 endpoints are Ready." in found.out
+
+
+def test_sync_wait_names_what_failed_and_why(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
+    live.state = stalled(given)
+    found = run("sync", "--wait", "--timeout", "5")
+    assert found.code == 1
+    assert "churn" in found.out
+    assert "no version of sklern exists" in found.out
+    assert json.loads(run("sync", "--wait", "--json").out)["outcome"] == "Failed"
+
+
+def test_sync_wait_times_out_with_4(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
+    building = given.endpoint("iris", given.condition("Ready", "Unknown", "Preparing", "building numpy"))
+    live.state = Status(source=given.source(), endpoints=(building,))
+    found = run("sync", "--wait", "--timeout", "0.2")
+    assert found.code == 4
+    assert "building numpy" in found.out
+    assert run("sync").code == 0
+
+
+def test_sync_without_a_source_is_1(run: Run, live: "FakeService") -> None:
+    live.error = TransientError("the remote does not answer")
+    found = run("sync")
+    assert found.code == 1
+    assert "the remote does not answer" in found.err
+
+
+def test_held_removals_need_a_word(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
+    live.state = Status(source=given.source(held=given.held("a")))
+    assert run("sync", "--wait").code == 1
+    assert run("confirm", stdin="n\n").code == 1
+    assert ("confirm", given.COMMIT) not in live.calls
+    assert run("sync", "--wait", "--confirm-removal").code == 0
+    assert ("confirm", given.COMMIT) in live.calls
+    refused = run("confirm", "--yes")
+    assert (refused.code, "No removal is held" in refused.err) == (1, True)
+
+
+def test_keys(run: Run, live: "FakeService") -> None:
+    assert json.loads(run("keys", "show", "iris", "--json").out) == {
+        "primaryKey": "first-key",
+        "secondaryKey": "second-key",
+    }
+    assert run("keys", "show", "iris").out == "primaryKey    first-key\nsecondaryKey  second-key\n"
+    found = run("keys", "rotate", "iris", "--key-type", "secondary")
+    assert "secondary key of iris is new" in found.out
+    assert "new-key" not in found.out
+    assert live.calls[-1] == ("rotate", "iris", "secondary")
+
+
+def test_token(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
+    assert run("token", "iris").code == 1
+    signed = given.endpoint("iris").model_copy(update={"auth_mode": "aml_token"})
+    live.state = Status(source=given.source(), endpoints=(signed,))
+    assert run("token", "iris").out == "a.b.c\n"
+    assert set(json.loads(run("token", "iris", "--json").out)) == {
+        "accessToken", "expiryTimeUtc", "refreshAfterTimeUtc", "tokenType",
+    }  # fmt: skip
+
+
+def test_events(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
+    live.history = [
+        EventShape(at=given.NOW, endpoint="iris", type="Warning", reason="OOMKilled", message="[red]not markup[/red]")
+    ]
+    found = run("events", "iris", "--limit", "7")
+    assert "OOMKilled  [red]not markup[/red]" in found.out
+    assert live.calls == [("events", EventQuery("iris", 7))]
+    assert json.loads(run("events", "--json").out)["events"][0]["reason"] == "OOMKilled"
+
+
+def test_logs(run: Run, live: "FakeService") -> None:
+    live.log["blue"] = [LogLine(replica="r1", text="[bold]as it is[/bold]")]
+    found = run("logs", "iris/blue", "--lines", "3", "--container", "storage-initializer")
+    assert found.out == "r1  [bold]as it is[/bold]\n"
+    assert live.calls == [("logs", LogQuery("iris", "blue", "storage-initializer", 3))]
+    assert json.loads(run("logs", "iris/blue", "--json").out) == {"replica": "r1", "text": "[bold]as it is[/bold]"}
+    assert run("logs", "iris/red").code == 1
+
+
+def test_help_names_every_command_and_the_exit_codes(run: Run) -> None:
+    found = run("--help").out
+    for name in (
+        "up", "demo", "validate", "schema", "plan", "status", "sync", "invoke", "logs", "keys", "token", "events",
+        "doctor", "down", "confirm", "version",
+    ):  # fmt: skip
+        assert f"│ {name} " in found
+    assert "Exit codes: 0 ok; 1 a problem" in found
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = ["pydantic", "fastapi", "uvicorn", "sqlalchemy", "grpc", "httpx", "git", "asyncio"]
+    code = f"import sys, console.cli; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.usefixtures("live")
+def test_output_has_no_colour_in_a_pipe(paths: Paths) -> None:
+    call = [sys.executable, "-m", "console", "status", "--state-dir", str(paths.state)]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert "iris" in done.stdout
