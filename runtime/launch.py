@@ -73,6 +73,8 @@ def _defaults(recipe: Recipe, layout: Layout, python: Path) -> dict[str, str]:
         "WORKER_COUNT": str(recipe.max_concurrent_requests_per_instance),
         "WORKER_TIMEOUT": str(_worker_seconds(recipe)),
         "SCORING_TIMEOUT_MS": str(recipe.request_timeout_ms),
+        # MLflow 3 reports its own use to its makers unless told not to.
+        **({"MLFLOW_DISABLE_TELEMETRY": "true"} if recipe.server is Server.MLFLOW else {}),
         **({"AML_APP_INSIGHTS_ENABLED": "true"} if recipe.app_insights_enabled else {}),
     }
 

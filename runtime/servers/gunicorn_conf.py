@@ -7,6 +7,7 @@ timeouts come on the command line, which wins over this file.
 import logging
 import os
 import sys
+from types import TracebackType
 
 import azureml_inference_server_http as _server
 from azureml_inference_server_http import constants as _constants
@@ -44,7 +45,20 @@ def _extend_path() -> None:
     sys.path.extend(path for path in (root, os.path.dirname(script)) if path not in sys.path)  # noqa: PTH120 (the same)
 
 
+def _keep_exit_status() -> None:
+    # Workers that fail together make gunicorn halt a second time while it halts, and so end with 1 instead of 3.
+    def end(kind: "type[BaseException]", error: BaseException, trace: "TracebackType | None") -> None:
+        status = getattr(error, "exit_status", None)
+        if kind.__name__ == "HaltServer" and isinstance(status, int):
+            logging.shutdown()
+            os._exit(status)
+        sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = end
+
+
 _log_config.load_logging_config(_constants.PACKAGE_ROOT, silent=True)
 _announce_version()
 _show_root_logging()
 _extend_path()
+_keep_exit_status()
