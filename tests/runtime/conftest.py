@@ -95,3 +95,9 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Callab
     yield start
     for served in started:
         served.stop()
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Build an environment of the given requirements and return its python."""
+    return lambda *requirements: build_venv(tmp_path_factory.mktemp("built") / "venv", *requirements)
