@@ -1,0 +1,389 @@
+"""Environments: what they consist of, built by a real uv from PyPI, locked once, blamed rightly when they fail."""
+
+import asyncio
+import dataclasses
+import http.server
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from packaging.version import Version
+
+from runtime.environments import Environments
+from runtime.fault import ReleaseError, WorldError
+from runtime.interpreters import Interpreter, matching, nearest, request
+from runtime.requirements import Wanted, wanted
+from runtime.uv import child_environment, redact
+from spec.release import Environment, InstanceType, Recipe, Server
+
+SERVER = "azureml-inference-server-http"
+
+
+def recipe(*requirements: str, server: Server = Server.INFERENCE_SERVER, **environment: object) -> Recipe:
+    return Recipe(
+        server=server,
+        runtime="process",
+        environment=Environment(label="inline", requirements=requirements, **environment),
+        instance_type=InstanceType("Standard_DS1_v2", 1, 2**30),
+    )
+
+
+def small(
+    *requirements: str, python: str | None = None, exact: bool = False, options: tuple[str, ...] = ()
+) -> Wanted:
+    return Wanted("inline", python, exact, requirements, options)
+
+
+class TestWanted:
+    """The dependency set of a recipe."""
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            (recipe("numpy"), ("numpy", SERVER)),
+            (recipe(), (SERVER,)),
+            (recipe(f"{SERVER}==1.4.1"), (f"{SERVER}==1.4.1",)),
+            (recipe("AzureML_Inference.Server-HTTP>1"), ("AzureML_Inference.Server-HTTP>1",)),
+            (recipe("a", conda="{}"), ("a", SERVER, "setuptools<81")),
+            (recipe("setuptools", conda="{}"), ("setuptools", SERVER)),
+            (
+                recipe("scikit-learn", server=Server.MLFLOW),
+                ("scikit-learn", SERVER, "mlflow-skinny", "numpy", "pandas"),
+            ),
+            (recipe("mlflow==2.9.2", server=Server.MLFLOW), ("mlflow==2.9.2", SERVER)),
+            (
+                recipe("mlflow-skinny<3", "pandas", server=Server.MLFLOW),
+                ("mlflow-skinny<3", "pandas", SERVER, "numpy"),
+            ),
+        ],
+    )
+    def test_requirements(self, given: Recipe, expected: tuple[str, ...]) -> None:
+        assert wanted(given).requirements == expected
+
+    @pytest.mark.parametrize(
+        ("written", "options"),
+        [
+            ((), ()),
+            (("--index-url https://a/simple",), ("--index-url", "https://a/simple")),
+            (("-i https://a/simple",), ("--index-url", "https://a/simple")),
+            (
+                ("--extra-index-url=https://a/simple",),
+                ("--extra-index-url", "https://a/simple", "--index-strategy", "unsafe-best-match"),
+            ),
+            (("-f https://a/wheels",), ("--find-links", "https://a/wheels")),
+            (("--pre", "--no-binary numpy"), ("--prerelease", "allow", "--no-binary", "numpy")),
+            (("--trusted-host a", "--no-cache-dir"), ()),
+        ],
+    )
+    def test_options(self, written: tuple[str, ...], options: tuple[str, ...]) -> None:
+        assert wanted(recipe(pip_options=written)).options == options
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            recipe("pkg @ file:///etc/passwd"),
+            recipe("pkg @ git+ssh://git@host/x"),
+            recipe("pkg @ http://host/x.whl"),
+            recipe("-r other.txt"),
+            recipe("./local"),
+            recipe("--index-url=https://a/simple"),
+            recipe(pip_options=("--index-url http://host/simple",)),
+            recipe(pip_options=("--find-links /etc",)),
+            recipe(pip_options=("--config-settings=x",)),
+            recipe(pip_options=("-e .",)),
+        ],
+    )
+    def test_what_reads_files_or_runs_commands_is_refused(self, given: Recipe) -> None:
+        with pytest.raises(ReleaseError, match="inline"):
+            wanted(given)
+
+    def test_safe_addresses_are_allowed(self) -> None:
+        urls = ("a @ https://host/a.whl", "b @ git+https://host/b@v1", "c @ http://127.0.0.1:1/c.whl")
+        assert wanted(recipe(*urls)).requirements[:3] == urls
+
+    def test_the_key_is_of_the_content(self) -> None:
+        first = small("a", "b", python="3.11")
+        assert first.key("x") == dataclasses.replace(first, label="other", requirements=("b", "a")).key("x")
+        others = [
+            small("a", python="3.11"),
+            small("a", "b"),
+            small("a", "b", python="3.11", exact=True),
+            small("a", "b", python="3.11", options=("--pre",)),
+        ]
+        assert len({first.key("x"), first.key("y"), *(other.key("x") for other in others)}) == 6
+
+
+class TestInterpreters:
+    """Which Python is taken."""
+
+    FOUND = tuple(
+        Interpreter(Path(text), Version(text)) for text in ("3.9.18", "3.11.2", "3.11.7", "3.13.0", "3.10.13")
+    )
+
+    @pytest.mark.parametrize(
+        ("asked", "versions"),
+        [
+            ("3.11", ["3.11.7", "3.11.2"]),
+            ("3.11.2", ["3.11.2"]),
+            ("=3.10", ["3.10.13"]),
+            ("3.10.*", ["3.10.13"]),
+            (">=3.9,<3.11", ["3.10.13", "3.9.18"]),
+            ("3.12", []),
+        ],
+    )
+    def test_matching(self, asked: str, versions: list[str]) -> None:
+        assert [str(each.version) for each in matching(self.FOUND, asked)] == versions
+
+    @pytest.mark.parametrize(
+        ("asked", "minors"),
+        [("3.12", ["3.13", "3.11", "3.10", "3.9"]), ("3.8", ["3.9", "3.10", "3.11", "3.13"])],
+    )
+    def test_nearest(self, asked: str, minors: list[str]) -> None:
+        assert [each.minor for each in nearest(self.FOUND, asked)] == minors
+
+    @pytest.mark.parametrize("asked", ["python", "", "3.x"])
+    def test_what_is_no_version_is_refused(self, asked: str) -> None:
+        with pytest.raises(ReleaseError, match="is not a version"):
+            request(asked or "?")
+
+
+def test_a_build_sees_no_secret_of_headgates() -> None:
+    given = {
+        "PATH": "/bin",
+        "https_proxy": "http://proxy",
+        "UV_DEFAULT_INDEX": "https://mirror",
+        "UV_PYTHON": "/headgate/python",
+        "VIRTUAL_ENV": "/headgate",
+        "PYTHONPATH": "/headgate",
+        "HEADGATE_TOKEN": "secret",
+        "SSL_CERT_FILE": "/ca.pem",
+    }
+    kept = child_environment(given)
+    assert given.keys() & kept.keys() == {"PATH", "https_proxy", "UV_DEFAULT_INDEX", "SSL_CERT_FILE"}
+
+
+def test_passwords_in_addresses_are_never_shown() -> None:
+    assert (
+        redact("from https://user:pw@host/simple and https://host")
+        == "from https://****@host/simple and https://host"
+    )
+
+
+class Progress(list[str]):
+    """Collects steps."""
+
+    def __call__(self, step: str, message: str) -> None:
+        self.append(f"{step}: {message}")
+
+    @property
+    def steps(self) -> list[str]:
+        return [line.partition(":")[0] for line in self]
+
+
+@pytest.fixture
+def environments(tmp_path: Path) -> Environments:
+    return Environments(tmp_path, fetch_python=False)
+
+
+def versions(python: Path) -> dict[str, str]:
+    code = "import importlib.metadata as m, json; print(json.dumps({d.name: d.version for d in m.distributions()}))"
+    done = subprocess.run([str(python), "-I", "-c", code], capture_output=True, text=True, check=True)
+    return {str(name): str(version) for name, version in json.loads(done.stdout).items()}
+
+
+@pytest.mark.real
+class TestBuilds:
+    """Real builds of small packages."""
+
+    async def test_holds_what_was_asked_for_and_nothing_of_headgates(self, environments: Environments) -> None:
+        progress = Progress()
+        built = await environments.ensure(small("six==1.16.0"), progress)
+        assert versions(built.python) == {"six": "1.16.0"}
+        assert progress.steps == ["resolving", "installing"]
+        assert "installing 1 packages" in progress[-1]
+        assert built.notes == ()
+
+    async def test_is_built_once_for_all_that_want_it(self, environments: Environments) -> None:
+        first, second = small("six==1.16.0"), dataclasses.replace(small("six==1.16.0"), label="another")
+        one, two = await asyncio.gather(
+            environments.ensure(first, Progress()), environments.ensure(second, Progress())
+        )
+        assert one == two
+        assert environments.log(one.key).read_text().count("$ uv venv") == 1
+
+    async def test_is_rebuilt_from_its_lock_never_resolved_anew(
+        self, environments: Environments, tmp_path: Path
+    ) -> None:
+        built = await environments.ensure(small("six<1.17"), Progress())
+        lock = tmp_path / "locks" / f"{built.key}.txt"
+        older = "six==1.15.0 --hash=sha256:8b74bedcbbbaca38ff6d7491d76f2b06b3592611af620f8426e82dddb04a5ced\n"
+        lock.write_text(older)
+        shutil.rmtree(tmp_path / "environments")
+        progress = Progress()
+        rebuilt = await environments.ensure(small("six<1.17"), progress)
+        assert versions(rebuilt.python) == {"six": "1.15.0"}
+        assert "resolving" not in progress.steps
+
+    async def test_a_package_that_is_not_what_was_locked_is_refused(
+        self, environments: Environments, tmp_path: Path
+    ) -> None:
+        built = await environments.ensure(small("six==1.16.0"), Progress())
+        (tmp_path / "locks" / f"{built.key}.txt").write_text(f"six==1.16.0 --hash=sha256:{'0' * 64}\n")
+        shutil.rmtree(tmp_path / "environments")
+        with pytest.raises(ReleaseError, match=r"[Hh]ash"):
+            await environments.ensure(small("six==1.16.0"), Progress())
+
+    @pytest.mark.parametrize(
+        "lost", ["*/venv-*/bin/python", "*/venv-*/lib/*/site-packages/six*", "*/environment.json"]
+    )
+    async def test_damage_is_noticed_and_mended(self, environments: Environments, tmp_path: Path, lost: str) -> None:
+        built = await environments.ensure(small("six==1.16.0"), Progress())
+        for path in (tmp_path / "environments").glob(lost):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        assert environments.present(built.key) is None
+        again = await environments.ensure(small("six==1.16.0"), Progress())
+        assert versions(again.python) == {"six": "1.16.0"}
+        assert environments.present(built.key) == again
+
+    async def test_a_python_that_is_not_there_is_replaced_by_the_nearest(self, environments: Environments) -> None:
+        built = await environments.ensure(small("six==1.16.0", python="3.4"), Progress())
+        ((reason, message),) = built.notes
+        assert reason == "PythonVersionNotFound"
+        assert "Python 3.4 of inline" in message
+        again = Environments(environments.log(built.key).parents[2], fetch_python=False)
+        assert (await again.ensure(small("six==1.16.0", python="3.4"), Progress())).notes == built.notes
+
+    async def test_unless_the_exact_one_is_demanded(self, environments: Environments) -> None:
+        with pytest.raises(ReleaseError, match=r"Python 3\.4 for inline") as caught:
+            await environments.ensure(small("six", python="3.4", exact=True), Progress())
+        assert caught.value.reason == "PythonVersionNotFound"
+
+    async def test_collect(self, environments: Environments, tmp_path: Path) -> None:
+        kept = await environments.ensure(small("six==1.16.0"), Progress())
+        gone = await environments.ensure(small("six==1.15.0"), Progress())
+        assert environments.collect({kept.key}) == [gone.key]
+        assert environments.present(kept.key) == kept
+        assert {path.name for path in (tmp_path / "locks").iterdir()} == {f"{kept.key}.txt", f"{kept.key}.json"}
+
+
+@pytest.mark.real
+class TestFailures:
+    """Whose fault it is, and what is said of it."""
+
+    @pytest.mark.parametrize("requirement", ["no-such-package-of-headgates-tests", "six==99.0"])
+    async def test_a_wrong_requirement_is_the_releases(self, environments: Environments, requirement: str) -> None:
+        with pytest.raises(ReleaseError, match=requirement) as caught:
+            await environments.ensure(small(requirement, python="3"), Progress())
+        assert caught.value.reason == "EnvironmentBuildFailed"
+        assert "build.log" in str(caught.value)
+
+    async def test_a_registry_that_is_away_is_the_worlds(
+        self, environments: Environments, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:9/simple")
+        monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+        with pytest.raises(WorldError, match=r"127\.0\.0\.1:9"):
+            await environments.ensure(small("six", python="3"), Progress())
+
+    async def test_passwords_of_indexes_reach_no_log_and_no_message(
+        self, environments: Environments, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+        given = small("six", python="3", options=("--index-url", "http://user:hunter2@127.0.0.1:9/simple"))
+        with pytest.raises(WorldError) as caught:
+            await environments.ensure(given, Progress())
+        assert "hunter2" not in str(caught.value)
+        assert "hunter2" not in environments.log(environments.key(given)).read_text()
+
+    async def test_a_package_that_does_not_build_is_the_releases(
+        self, environments: Environments, broken_index: str
+    ) -> None:
+        options = ("--extra-index-url", broken_index, "--index-strategy", "unsafe-best-match")
+        with pytest.raises(ReleaseError, match="this package never builds"):
+            await environments.ensure(small("headgate-broken", python="3", options=options), Progress())
+
+    async def test_cancelling_ends_the_child(self, environments: Environments, silent_index: "Silent") -> None:
+        given = small("six", python="3", options=("--index-url", silent_index.url))
+        task = asyncio.create_task(environments.ensure(given, Progress()))
+        await asyncio.to_thread(silent_index.asked.wait, 30)
+        assert uvs()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert uvs() == []
+
+
+def uvs() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if child.name() == "uv"]
+
+
+@pytest.fixture
+def broken_index(tmp_path: Path) -> Iterator[str]:
+    """A package index with one source distribution whose build fails."""
+    name = "headgate_broken-1.0"
+    files = {
+        "PKG-INFO": "Metadata-Version: 2.1\nName: headgate-broken\nVersion: 1.0\n",
+        "setup.py": "raise SystemExit('this package never builds')\n",
+    }
+    folder = tmp_path / "index" / "headgate-broken"
+    folder.mkdir(parents=True)
+    with tarfile.open(folder / f"{name}.tar.gz", "w:gz") as archive:
+        for path, text in files.items():
+            member = tarfile.TarInfo(f"{name}/{path}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    (folder / "index.html").write_text(f'<a href="{name}.tar.gz">{name}.tar.gz</a>')
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *arguments: object) -> None:
+            super().__init__(*arguments, directory=str(tmp_path / "index"))
+
+        def log_message(self, *_: object) -> None: ...
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+class Silent(http.server.ThreadingHTTPServer):
+    """An index that takes requests and does not answer until it is closed."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.closed = threading.Event()
+        super().__init__(("127.0.0.1", 0), SilentHandler)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/simple"
+
+
+class SilentHandler(http.server.BaseHTTPRequestHandler):
+    """Waits."""
+
+    def do_GET(self) -> None:
+        assert isinstance(self.server, Silent)
+        self.server.asked.set()
+        self.server.closed.wait(60)
+        self.close_connection = True
+
+
+@pytest.fixture
+def silent_index() -> Iterator[Silent]:
+    with Silent() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.closed.set()
+        server.shutdown()
+        thread.join()
