@@ -1,17 +1,15 @@
 """Asking a running Headgate: HTTP over its private socket, never through a proxy."""
 
 import json
-import shlex
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 
+from console.hints import paste
 from console.paths import Paths
 from console.shapes import (
     Access,
@@ -46,11 +44,6 @@ class AnswerError(HeadgateError):
         self.status = status
 
 
-def command() -> str:
-    """How to call this very Headgate from a shell, as one word that pastes."""
-    return shlex.quote(str(Path(sys.argv[0]).absolute()) if "/" in sys.argv[0] else "headgate")
-
-
 class Client:
     """One installation's API; every method raises `NotRunningError` or `AnswerError`."""
 
@@ -63,6 +56,11 @@ class Client:
             timeout=httpx.Timeout(TIMEOUT, connect=5),
             trust_env=False,
         )
+
+    @property
+    def paths(self) -> Paths:
+        """The installation that is asked."""
+        return self._paths
 
     def __enter__(self) -> Self:
         return self
@@ -167,8 +165,7 @@ class Client:
             except OSError as error:
                 state = self._paths.state
                 raise NotRunningError(
-                    f"Headgate is not running on {state}.\n"
-                    f"Start it with: {command()} up REPO --state-dir {shlex.quote(str(state))}"
+                    f"Headgate is not running on {state}.\nStart it with: {paste('up', 'REPO', state=state)}"
                 ) from error
 
 

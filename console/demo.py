@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from console.client import AnswerError, Client, NotRunningError, command
+from console.client import AnswerError, Client, NotRunningError
 from console.down import stop_installation
 from console.exits import Exit
 from console.foreground import until_signal
+from console.hints import paste
 from console.paths import Paths
 from console.progress import Progress
 from console.score import ask, explain
@@ -181,7 +182,7 @@ class Stage:
             self.progress.say(f"{name}: {error}", "red")
             return False
         if not reply.is_success:
-            self.progress.say(explain(reply, name), "red")
+            self.progress.say(explain(reply, name, state=self.settings.state_dir), "red")
             return False
         answer = reply.body.decode("utf-8", "replace").strip()
         cut = answer[:SHOWN] + ("…" if len(answer) > SHOWN else "")
@@ -210,8 +211,7 @@ class Stage:
         ]
 
     def _command(self, *words: str) -> str:
-        state = shlex.quote(str(self.settings.state_dir))
-        return f"{command()} {' '.join(shlex.quote(word) for word in words)} --state-dir {state}"
+        return paste(*words, state=self.settings.state_dir)
 
     def _curl(self, name: str) -> str:
         with Client(Paths(self.settings.state_dir)) as client:

@@ -69,10 +69,8 @@ def examine(settings: Settings) -> tuple[Check, ...]:
 
 def print_checks(checks: tuple[Check, ...]) -> None:
     """A line each, with what to do below it."""
-    for check in checks:
-        screen.say(f"{check.level.value:<5} {check.name:<9} {check.found}", screen.tone(check.level.value))
-        if check.advice:
-            screen.say(f"      {'':<9} {check.advice}")
+    rows = [(check.level.value, check.name, "\n".join(filter(None, (check.found, check.advice)))) for check in checks]
+    screen.out().print(screen.table(("", "CHECK", "FOUND"), rows))
     bad = sum(check.level is not Level.OK for check in checks)
     screen.say("\nAll is well." if not bad else f"\n{bad} of {len(checks)} need a look.")
 

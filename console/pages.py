@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from console.screen import out, say, shares, short, table, tone
+from console.screen import entry, out, prose, say, shares, short, table, tone
 from console.shapes import (
     Condition,
     DeploymentDetail,
@@ -55,12 +55,13 @@ def print_status(found: Status | EndpointStatus) -> None:
     for endpoint in found.endpoints:
         if not endpoint.ready:
             _print_trouble(endpoint)
+    print_problems(found.source.problems)
     return None
 
 
 def _row(endpoint: EndpointStatus) -> tuple[str, str, str, str]:
-    counts = ", ".join(f"{d.name} {d.ready}/{d.instance_count}" for d in endpoint.deployments)
-    return endpoint.name, state_of(endpoint), counts or "none", shares(endpoint.split)
+    counts = "\n".join(f"{d.name} {d.ready}/{d.instance_count}" for d in endpoint.deployments)
+    return endpoint.name, state_of(endpoint), counts or "none", shares(endpoint.split, "\n")
 
 
 def state_of(endpoint: EndpointStatus) -> str:
@@ -75,13 +76,12 @@ def _print_source(source: SourceShape) -> None:
     say(f"Source   {where}{checked}")
     say(f"Commit   {_commits(source)}")
     if source.problem:
-        say(f"Problem  {source.problem}", "bold red")
+        prose(f"Problem  {source.problem}", style="bold red")
     if source.held:
         _print_held(source.held.commit, source.held.removes)
     for condition in source.conditions:
         if condition.status != "True":
-            say(f"{condition.type}: {condition.reason}: {condition.message}", "bold red")
-    print_problems(source.problems)
+            prose(f"{condition.type}: {condition.reason}: {condition.message}", style="bold red")
 
 
 def _commits(source: SourceShape) -> str:
@@ -93,7 +93,7 @@ def _commits(source: SourceShape) -> str:
 
 
 def _print_held(commit: str, removes: Iterable[str]) -> None:
-    say(f"Held     commit {short(commit)} would remove {', '.join(removes)}.", "bold yellow")
+    prose(f"Held     commit {short(commit)} would remove {', '.join(removes)}.", style="bold yellow")
     say("         Nothing is removed until: headgate confirm", "bold yellow")
 
 
@@ -103,7 +103,7 @@ def _print_trouble(endpoint: EndpointStatus) -> None:
         return
     say("")
     say(f"{endpoint.name}: {found.reason}", tone(endpoint.provisioning_state))
-    say(f"  {found.message}")
+    prose(found.message, 2)
 
 
 def _print_detail(endpoint: EndpointDetail) -> None:
@@ -143,7 +143,7 @@ def _print_deployment(deployment: DeploymentDetail) -> None:
     if rows:
         out().print(table(("REPLICA", "STATE", "RESTARTS", "WHY"), rows))
     for condition in deployment.conditions:
-        say(f"  {condition.reason}: {condition.message}")
+        prose(f"{condition.reason}: {condition.message}", 2)
 
 
 def _because(reason: str, message: str) -> str:
@@ -151,27 +151,28 @@ def _because(reason: str, message: str) -> str:
 
 
 def print_problems(problems: Iterable[ProblemShape]) -> None:
-    """Problems below their files."""
+    """Problems, file by file, each below its `file:line:column`."""
     file = None
     for problem in problems:
         if problem.file != file:
             file = problem.file
-            say(f"\n{file or 'repository'}", "bold")
-        place = f"{problem.where}: " if problem.line else "  "
-        head = Text(f"  {place}") + Text(problem.severity, tone(problem.severity))
-        field = f" {problem.field}:" if problem.field else ":"
-        out().print(head + Text(f"{field} {problem.message}"), soft_wrap=True)
+            say("")
+        head = Text.assemble(
+            (problem.where or "repository", "bold"), "  ", (problem.severity, tone(problem.severity))
+        )
+        out().print(head + Text(f"  {problem.field}" if problem.field else ""), soft_wrap=True)
+        prose(problem.message, 4)
         if problem.allowed and problem.allowed not in problem.message:
-            say(f"      allowed: {problem.allowed}")
+            prose(f"allowed: {problem.allowed}", 4)
 
 
 def print_plan(plan: PlanShape) -> None:
     """What would change, endpoint by endpoint."""
     say(f"Plan for commit {short(plan.commit)}")
-    quiet = [entry for entry in plan.endpoints if entry.action == "none"]
-    for entry in plan.endpoints:
-        if entry.action != "none":
-            _print_entry(entry)
+    quiet = [found for found in plan.endpoints if found.action == "none"]
+    for found in plan.endpoints:
+        if found.action != "none":
+            _print_entry(found)
     print_problems(plan.problems)
     if len(quiet) == len(plan.endpoints) and not plan.problems:
         say("Nothing to change: what is live is what Git asks for.")
@@ -188,7 +189,7 @@ def _print_entry(entry: PlanEntry) -> None:
     for change in entry.changes:
         say(f"    {change.what}: {_value(change.was)} -> {_value(change.to)}")
         if change.why:
-            say(f"      because {change.why}")
+            prose(f"because {change.why}", 6)
     if entry.traffic.was != entry.traffic.to:
         say(f"    traffic: {shares(entry.traffic.was)} -> {shares(entry.traffic.to)}")
     for word, releases in (("start", entry.releases.started), ("stop", entry.releases.stopped)):
@@ -212,15 +213,17 @@ def print_outcome(outcome: SyncOutcome) -> None:
         _print_held(outcome.held.commit, outcome.held.removes)
     print_problems(outcome.problems)
     if waiting:
-        rows = [(one.name, one.state, f"{one.reason}: {one.message}") for one in waiting]
-        out().print(table(("ENDPOINT", "STATE", "WHY"), rows))
+        for one in waiting:
+            say(f"\n{one.name}: {one.state}, {one.reason}", tone(one.state))
+            prose(one.message, 2)
 
 
 def print_event(event: EventShape) -> None:
     """One event as a line: the time, whose, what."""
-    head = Text(f"{event.at.astimezone():{CLOCK}}  ") + Text(f"{event.endpoint or 'headgate':<16} ", "bold")
-    reason = Text(event.reason, "yellow" if event.type == "Warning" else "cyan")
-    out().print(head + reason + Text(f"  {event.message}"), soft_wrap=True)
+    head = Text(f"{event.at.astimezone():{CLOCK}}  ")
+    reason = (event.reason, "yellow" if event.type == "Warning" else "cyan")
+    whose = (f"{event.endpoint or 'headgate':<16} ", "bold")
+    entry(out(), head, Text.assemble(whose, reason, f"  {event.message}"))
 
 
 def print_log(line: LogLine) -> None:

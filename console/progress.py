@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from console.screen import out
+from console.screen import entry, out
 from observability.events import Event, EventType
 
 QUIET = frozenset({"Preparing"})
@@ -58,7 +58,7 @@ class Progress:
         self._await(event)
         with contextlib.suppress(OSError):
             if self._live is None or event.reason not in QUIET:
-                self._console.print(line(event, self._console), soft_wrap=True)
+                entry(self._console, *line(event, self._console))
 
     def say(self, text: str, style: str | None = None) -> None:
         """Print text above the last line."""
@@ -81,17 +81,17 @@ class Progress:
         return Text(text or "all is well", "dim", no_wrap=True, overflow="ellipsis")
 
 
-def line(event: Event, console: Console) -> Text:
-    """`12:03:04  iris  replica ready  blue@…: replica 1 is ready`."""
+def line(event: Event, console: Console) -> tuple[Text, Text]:
+    """The time and a mark, and then whose, what, and the details."""
     mark, style = _mark(event)
     if not console.encoding.lower().startswith("utf"):
         mark = {"✓": "*", "✗": "!", "·": " "}[mark]
-    clock = f"{_local(event.at):%H:%M:%S}"
-    endpoint = f"{event.endpoint or 'headgate':<16}"
     url = event.because.get("scoring_uri", "")
     what = WORDS.get(event.reason, event.reason)
-    tail = url if url and event.reason == "EndpointReady" else event.message
-    return Text.assemble((clock, "dim"), " ", (mark, style), " ", (endpoint, "bold"), " ", (what, style), "  ", tail)
+    details = url if url and event.reason == "EndpointReady" else event.message
+    whose = (f"{event.endpoint or 'headgate':<16} ", "bold")
+    head = Text.assemble((f"{_local(event.at):%H:%M:%S}", "dim"), " ", (mark, style), " ")
+    return head, Text.assemble(whose, (what, style), f"  {details}")
 
 
 def _mark(event: Event) -> tuple[str, str]:

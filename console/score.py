@@ -3,10 +3,11 @@
 import ssl
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 
 import httpx
 
-from console.client import command
+from console.hints import paste
 from console.shapes import Access
 from spec.errors import HeadgateError
 
@@ -48,8 +49,7 @@ def ask(access: Access, body: bytes, *, deployment: str | None = None, timeout: 
         raise UnreachableError(f"{access.scoring_uri} did not answer within {timeout:g} s.") from error
     except httpx.TransportError as error:
         raise UnreachableError(
-            f"{access.scoring_uri} cannot be reached: {error}. "
-            f"See `{command()} status` and `{command()} events`; Envoy may be down."
+            f"{access.scoring_uri} cannot be reached: {error}. Envoy may be down: see `headgate status`."
         ) from error
     return Reply(answer.status_code, answer.reason_phrase, tuple(answer.headers.multi_items()), answer.content)
 
@@ -83,27 +83,28 @@ def _is_loopback(host: str) -> bool:
 
 
 CAUSES = {
-    401: "the key or token was not accepted; was it just rotated? Try again, or see: {hg} events {endpoint}",
-    404: "no deployment of {endpoint} gets traffic now. See: {hg} status {endpoint}",
+    401: "the key or token was not accepted; was it just rotated? Try again, or see: {events}",
+    404: "no deployment of {endpoint} gets traffic now. See: {status}",
     408: "the model did not answer within the deployment's request_timeout_ms. See: {log}",
     413: "the body is larger than the setting max_request_bytes allows.",
     424: "the model's own code {said}; the route to it is well. See: {log}",
     429: "more requests at once than the replicas of {endpoint} take. Raise instance_count or "
     "max_concurrent_requests_per_instance, or try again later.",
-    503: "no replica could be reached. See: {hg} status {endpoint}",
+    503: "no replica could be reached. See: {status}",
 }
 
 
-def explain(reply: Reply, endpoint: str, deployment: str | None = None) -> str:
+def explain(reply: Reply, endpoint: str, deployment: str | None = None, state: Path | None = None) -> str:
     """Where the fault of a refused request is, and which command shows more."""
-    hg = command()
     answered = reply.header(MODEL_STATUS)
-    cause = CAUSES.get(reply.status, "not expected of a router or a model. See: {hg} events {endpoint}")
+    cause = CAUSES.get(reply.status, "not expected of a router or a model. See: {events}")
     if reply.status == 404 and deployment:  # noqa: PLR2004
-        cause = f"{endpoint} has no deployment {deployment} that is ready. See: {{hg}} status {{endpoint}}"
+        cause = f"{endpoint} has no deployment {deployment} that is ready. See: {{status}}"
+    served_by = reply.header(DEPLOYMENT) or deployment or "DEPLOYMENT"
     return f"{reply.status}: " + cause.format(
-        hg=hg,
         endpoint=endpoint,
-        log=f"{hg} logs {endpoint}/{reply.header(DEPLOYMENT) or deployment or 'DEPLOYMENT'}",
+        events=paste("events", endpoint, state=state),
+        status=paste("status", endpoint, state=state),
+        log=paste("logs", f"{endpoint}/{served_by}", state=state),
         said=f"answered {answered}" if answered else "failed",
     )

@@ -3,13 +3,14 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 PLAIN_WIDTH = 200
 """Columns where the output is no terminal: a pipe does not wrap."""
@@ -38,6 +39,31 @@ def say(text: str, style: str | None = None) -> None:
     out().print(text, style=style, soft_wrap=True)
 
 
+def prose(text: str, indent: int = 0, style: str = "") -> None:
+    """Print sentences, wrapped between words on a terminal."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = out()
+    if console.is_terminal:
+        console.print(Padding(Text(text, style), (0, 0, 0, indent)))
+    else:
+        console.print(Text(" " * indent + text, style), soft_wrap=True)
+
+
+def entry(console: "Console", head: "Text", body: "Text") -> None:
+    """Print `head`, and `body` beside it: wrapped below itself on a terminal, on one line elsewhere."""
+    from rich.table import Table
+
+    if not console.is_terminal:
+        return console.print(head + body, soft_wrap=True)
+    grid = Table.grid(expand=False)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(head, body)
+    return console.print(grid)
+
+
 def print_json(shape: "BaseModel") -> None:
     """Print a shape as JSON, in its public names."""
     print_data(shape.model_dump(mode="json", by_alias=True))
@@ -50,12 +76,10 @@ def print_data(data: object) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table":
     """A table without frames: its last column takes what space is left and folds."""
-    from rich.box import Box
     from rich.table import Table
     from rich.text import Text
 
-    none = Box("    \n" * 8, ascii=True)
-    found = Table(box=none, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    found = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for index, column in enumerate(columns):
         last = index == len(columns) - 1
         found.add_column(column, overflow="fold", no_wrap=not last)
@@ -86,10 +110,16 @@ def short(commit: str | None) -> str:
 
 
 def percent(share: float) -> str:
-    """`12.5` → `12.5 %`, `100.0` → `100 %`."""
-    return f"{share:g} %"
+    """`12.5` → `12.5%`, `100.0` → `100%`."""
+    return f"{share:g}%"
 
 
-def shares(split: "dict[str, int] | dict[str, float]") -> str:
-    """`{"blue": 90, "green": 10}` → `blue 90 %, green 10 %`; `none` where empty."""
-    return ", ".join(f"{name} {percent(share)}" for name, share in split.items()) or "none"
+def brief(release: str) -> str:
+    """`blue@3f2a9c41d0e7` → `blue@3f2a9c4`, as short as people say commits."""
+    deployment, at, digest = release.partition("@")
+    return deployment + at + digest[:7]
+
+
+def shares(split: Mapping[str, float], separator: str = ", ") -> str:
+    """`{"blue": 90, "green": 10}` → `blue 90%, green 10%`; `none` where empty."""
+    return separator.join(f"{brief(name)} {percent(share)}" for name, share in split.items()) or "none"

@@ -17,7 +17,7 @@ def load(path: Path) -> Catalog:
 
     if not path.is_dir():
         raise HeadgateError(f"{path} is not a folder: give the root of the repository, or a folder in it.")
-    return load_catalog(open_directory(path), commit="")
+    return load_catalog("", open_directory(path)).catalog
 
 
 def print_catalog(catalog: Catalog) -> None:

@@ -40,16 +40,17 @@ def rotate(
 ) -> None:
     """Replace one key; the other stays, so callers can move to it first and lose no request."""
     from console import screen
-    from console.client import command
+    from console.hints import paste
     from console.session import connect
 
     with connect(flags) as client:
         found = client.rotate(name, key_type.value)
+        state = client.paths.state
     if as_json:
         return screen.print_json(found)
     return screen.say(
         f"The {key_type.value} key of {name} is new, and the old one is no longer accepted.\n"
-        f"Show it with: {command()} keys show {name}"
+        f"Show it with: {paste('keys', 'show', name, state=state)}"
     )
 
 

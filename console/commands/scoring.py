@@ -33,6 +33,7 @@ def invoke(
     with connect(flags) as client:
         access = client.access(name)
         body = read_body(data) if data is not None else client.sample(name)
+        state = client.paths.state
     if body is None:
         raise HeadgateError(f"The folder of {name} has no sample-request.json: give a body with -d JSON or -d @FILE.")
     reply = ask(access, body, deployment=deployment, timeout=timeout)
@@ -41,7 +42,7 @@ def invoke(
     sys.stdout.buffer.write(reply.body + (b"" if reply.body.endswith(b"\n") else b"\n"))
     sys.stdout.flush()
     if not reply.is_success:
-        screen.err().print(explain(reply, name, deployment), style="red", soft_wrap=True)
+        screen.err().print(explain(reply, name, deployment, state), style="red", soft_wrap=True)
         raise typer.Exit(Exit.PROBLEM)
 
 

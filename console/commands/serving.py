@@ -1,5 +1,6 @@
 """Commands that run and stop Headgate: up, down, demo."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,16 +36,13 @@ def up(
     progress.say(_farewell(settings.state_dir, settings.repo))
 
 
-def _farewell(state: object, repo: str) -> str:
-    from shlex import quote
+def _farewell(state: Path, repo: str) -> str:
+    from console.hints import paste
 
-    from console.client import command
-
-    where = f"--state-dir {quote(str(state))}"
     return (
         "Headgate has ended. Envoy and every replica go on serving.\n"
-        f"  take them over again:  {command()} up {quote(repo)} {where}\n"
-        f"  stop them:             {command()} down --yes {where}"
+        f"  take them over again:  {paste('up', repo, state=state)}\n"
+        f"  stop them:             {paste('down', '--yes', state=state)}"
     )
 
 

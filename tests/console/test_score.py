@@ -1,0 +1,197 @@
+"""Scoring: over HTTPS with the installation's CA, never through a proxy on loopback, and what errors mean."""
+
+import http.server
+import io
+import json
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from console.cli import main
+from console.paths import Paths
+from console.score import Reply, UnreachableError, ask, explain
+from console.shapes import Access
+from router import tls
+
+if TYPE_CHECKING:
+    from conftest import FakeService
+
+
+@dataclass
+class Model:
+    """An endpoint that records what it is sent and answers what it is told."""
+
+    port: int
+    ca: str
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    seen: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+
+    def access(self, **changes: object) -> Access:
+        known = {
+            "scoring_uri": f"https://127.0.0.1:{self.port}/endpoints/iris/score",
+            "auth_mode": "key",
+            "credential": "first-key",
+            "ca_certificate": self.ca,
+        }
+        return Access.model_validate({**known, **changes})
+
+
+@pytest.fixture
+def model(home: Path) -> Iterator[Model]:
+    made = tls.ensure(home / "tls", ("127.0.0.1", "iris.models.example"), datetime.now(UTC))
+    (home / "server.pem").write_bytes(as_bytes(made.certificate_pem) + as_bytes(made.key_pem))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(home / "server.pem")
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            found.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+            self.send_response(found.status)
+            answer = b'{"answer": 42}'
+            for name, value in {**found.headers, "Content-Length": str(len(answer))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        found = Model(server.server_port, str(made.ca_path))
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield found
+        server.shutdown()
+        thread.join()
+
+
+def as_bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
+
+
+@pytest.fixture(autouse=True)
+def _dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks a proxy gets no answer."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+
+
+def test_a_request_carries_credential_and_deployment(model: Model) -> None:
+    reply = ask(model.access(), b"[1]", deployment="green")
+    assert (reply.status, reply.body) == (200, b'{"answer": 42}')
+    [(path, headers, body)] = model.seen
+    assert (path, body) == ("/endpoints/iris/score", b"[1]")
+    assert headers["authorization"] == "Bearer first-key"
+    assert headers["azureml-model-deployment"] == "green"
+
+
+def test_the_host_form_is_reached_without_name_resolution(model: Model) -> None:
+    access = model.access(
+        scoring_uri=f"https://iris.models.example:{model.port}/score", connect_to=f"127.0.0.1:{model.port}"
+    )
+    assert ask(access, b"[]").status == 200
+    assert model.seen[0][1]["host"] == f"iris.models.example:{model.port}"
+
+
+def test_a_certificate_of_another_ca_is_refused(model: Model, home: Path) -> None:
+    other = tls.ensure(home / "other", ("127.0.0.1",), datetime.now(UTC))
+    with pytest.raises(UnreachableError, match=r"(?i)certificate"):
+        ask(model.access(ca_certificate=str(other.ca_path)), b"[]")
+    with pytest.raises(UnreachableError, match=r"(?i)certificate"):
+        ask(model.access(ca_certificate=None), b"[]")
+
+
+def test_nobody_listening_is_said_so(model: Model) -> None:
+    with pytest.raises(UnreachableError, match="cannot be reached"):
+        ask(model.access(scoring_uri="https://127.0.0.1:1/score"), b"[]")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, ["key or token"]),
+        (404, ["no deployment of iris gets traffic", "headgate status iris"]),
+        (408, ["request_timeout_ms", "logs iris/blue"]),
+        (413, ["max_request_bytes"]),
+        (424, ["model's own code answered 500", "logs iris/blue"]),
+        (429, ["instance_count"]),
+        (503, ["no replica", "status iris"]),
+        (502, ["events iris"]),
+    ],
+)
+def test_errors_say_where_the_fault_is(status: int, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["headgate"])
+    headers = (("azureml-model-deployment", "blue"), ("ms-azureml-model-error-statuscode", "500"))
+    said = explain(Reply(status, "", headers, b""), "iris")
+    assert said.startswith(f"{status}: ")
+    assert all(word in said for word in words), said
+
+
+def test_a_missing_deployment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["headgate"])
+    assert "iris has no deployment red" in explain(Reply(404, "", (), b""), "iris", "red")
+
+
+@pytest.fixture
+def invoke(
+    live: "FakeService",
+    model: Model,
+    paths: Paths,
+    monkeypatch: pytest.MonkeyPatch,
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> Callable[..., SimpleNamespace]:
+    live.accesses["iris"] = model.access()
+
+    def call(*arguments: str, stdin: bytes = b"") -> SimpleNamespace:
+        words = ["headgate", "invoke", "iris", "--state-dir", str(paths.state), *arguments]
+        monkeypatch.setattr(sys, "argv", words)
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        with pytest.raises(SystemExit) as end:
+            main()
+        out, err = capsysbinary.readouterr()
+        return SimpleNamespace(code=end.value.code, out=out.decode(), err=err.decode())
+
+    return call
+
+
+def test_invoke_sends_text_a_file_or_standard_input(
+    invoke: Callable[..., SimpleNamespace], model: Model, home: Path
+) -> None:
+    (home / "body.json").write_bytes(b"[2]")
+    assert invoke("-d", "[1]").out == '{"answer": 42}\n'
+    assert invoke("-d", f"@{home}/body.json").code == 0
+    assert invoke("-d", "@-", stdin=b"[3]").code == 0
+    assert [body for _, _, body in model.seen] == [b"[1]", b"[2]", b"[3]"]
+    assert invoke("-d", "@nowhere.json").code == 2
+
+
+def test_invoke_takes_the_sample_request(
+    invoke: Callable[..., SimpleNamespace], model: Model, live: "FakeService"
+) -> None:
+    nothing = invoke()
+    assert nothing.code == 1
+    assert "has no sample-request.json: give a body with -d" in nothing.err
+    live.samples["iris"] = json.dumps({"data": [[1, 2]]}).encode()
+    assert invoke().code == 0
+    assert model.seen[0][2] == b'{"data": [[1, 2]]}'
+
+
+def test_invoke_shows_headers_and_explains_a_failure(invoke: Callable[..., SimpleNamespace], model: Model) -> None:
+    assert invoke("-d", "[]", "-i").out.startswith("200 OK\n")
+    model.status, model.headers = 424, {"azureml-model-deployment": "blue"}
+    found = invoke("-d", "[]")
+    assert found.code == 1
+    assert found.out == '{"answer": 42}\n'
+    assert "424: the model's own code failed" in found.err
+    assert "logs iris/blue" in found.err
