@@ -28,6 +28,8 @@ class ServerInfo:
     config_path: str
     epoch: int
     uptime_s: int
+    hot_restart_version: str = ""
+    """Only a program with the same one can take over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Admin:
             config_path=str(options.get("config_path", "")),
             epoch=int(options.get("restart_epoch", 0)),
             uptime_s=int(str(info.get("uptime_current_epoch", "0s")).removesuffix("s") or 0),
+            hot_restart_version=str(info.get("hot_restart_version", "")),
         )
 
     async def in_flight(self, clusters: str = "") -> dict[tuple[str, int], int]:
@@ -78,10 +81,15 @@ class Admin:
         response = await self._send("GET", "/clusters", {"filter": clusters} if clusters else {})
         return count_in_flight(response.text)
 
+    async def stats(self, names: str) -> dict[str, int]:
+        """Return counters and gauges whose name matches the regular expression."""
+        response = await self._send("GET", "/stats", {"filter": names, "format": "json", "type": "All"})
+        found = _json(response).get("stats", ())
+        return {str(stat["name"]): int(stat.get("value", 0)) for stat in found if "name" in stat}
+
     async def active_requests(self) -> int:
         """Requests of all clients in progress on Envoy's listeners."""
-        stats = _json(await self._send("GET", "/stats", {"filter": f"^{re.escape(_ACTIVE)}$", "format": "json"}))
-        return sum(int(stat.get("value", 0)) for stat in stats.get("stats", ()))
+        return sum((await self.stats(f"^{re.escape(_ACTIVE)}$")).values())
 
     async def versions(self) -> Versions:
         """Return what the control plane's resources look like from Envoy's side; never their content."""
@@ -110,8 +118,8 @@ class Admin:
         await self._send("POST", "/quitquitquit")
 
     async def _scopes(self) -> dict[str, str]:
-        mask = "version_info,scoped_route_configs.name"
-        response = await self._send("GET", "/config_dump", {"resource": "dynamic_scoped_route_configs", "mask": mask})
+        # A mask cannot reach into a repeated field, so this one brings the routes too; Envoy redacts their keys.
+        response = await self._send("GET", "/config_dump", {"resource": "dynamic_scoped_route_configs"})
         groups = _json(response).get("configs", ())
         return {
             str(scope.get("name", "")): str(group.get("version_info", ""))

@@ -102,4 +102,4 @@ def _executable(path: Path, whose: str) -> Path:
         raise StalledError(
             f"{whose} names {path}, which is not a program that can be run. Set ENVOY_BIN to Envoy's path."
         )
-    return path
+    return path.absolute()

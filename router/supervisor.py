@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import socket
@@ -175,7 +176,8 @@ class EnvoyProcess:
         self._report(replace(self._seen, phase=Phase.RUNNING, pid=running.pid, adopted=True))
         if _config_path(processes.command_line(running)) == config:
             return
-        fault = await asyncio.to_thread(self._fault, config)
+        version = (await self.admin.server_info()).hot_restart_version
+        fault = await asyncio.to_thread(self._fault, config, version)
         if not fault:
             await self._launch(config)
             return
@@ -185,12 +187,14 @@ class EnvoyProcess:
         )
         self._report(replace(self._seen, message=message))
 
-    def _fault(self, config: Path) -> str:
-        """Return why a hot restart onto this bootstrap cannot be; empty if it can."""
+    def _fault(self, config: Path, version: str) -> str:
+        """Return why a hot restart from an Envoy of that hot-restart version onto this bootstrap cannot be."""
         if not hot_restart_works():
             return "this platform has no hot restart"
-        check = [*command(self._binary(), config, self._settings.options, 0), "--mode", "validate"]
-        run = subprocess.run(check, capture_output=True, text=True, errors="replace", timeout=60, check=False)
+        said = _run([str(self._binary()), "--hot-restart-version"])
+        if version not in (said.stderr.strip(), said.stdout.strip()):
+            return "the new program cannot take over from the running one"
+        run = _run([*command(self._binary(), config, self._settings.options, 0), "--mode", "validate"])
         return "" if run.returncode == 0 else run.stderr.strip().rpartition("\n")[2] or f"exit {run.returncode}"
 
     async def _watch(self, config: Path) -> None:
@@ -284,6 +288,8 @@ class EnvoyProcess:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"bootstrap-{digest(self._binary(), self._settings.options, self._bootstrap)}.json"
         path = self._directory() / name
+        for former in self._directory().glob("bootstrap-*.json"):
+            former.unlink()
         private_file.write(path, json.dumps(self._bootstrap, indent=1).encode())
         return path
 
@@ -297,6 +303,10 @@ class EnvoyProcess:
             self._changed(seen)
 
 
+def _run(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, capture_output=True, text=True, errors="replace", timeout=60, check=False)
+
+
 def require_free(address: str, port: int) -> None:
     """Raise `StalledError` if something listens on the port, or this user may not."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -305,9 +315,10 @@ def require_free(address: str, port: int) -> None:
         try:
             probe.bind((address, port))
         except OSError as error:
+            hint = "Stop what uses it, or choose" if error.errno == errno.EADDRINUSE else "Choose"
+            why = os.strerror(error.errno or 0)
             raise StalledError(
-                f"Port {port} on {address} cannot be used: {os.strerror(error.errno or 0)}. "
-                "Stop what uses it, or choose another with --port."
+                f"Port {port} on {address} cannot be used: {why}. {hint} another with --port."
             ) from error
 
 

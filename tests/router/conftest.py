@@ -5,7 +5,7 @@ import contextlib
 import shutil
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,3 +94,11 @@ async def until_ready(process: EnvoyProcess) -> None:
                 if await process.admin.ready():
                     return
             await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def short_dir() -> Iterator[Path]:
+    """A directory whose unix sockets have paths short enough for the system."""
+    path = Path(tempfile.mkdtemp(prefix="hg"))
+    yield path
+    shutil.rmtree(path)

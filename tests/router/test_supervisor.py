@@ -36,11 +36,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def static(sockets: Sockets, port: int, body: str = "one") -> dict[str, Any]:
+def static(sockets: Sockets, port: int, body: str = "one", upstream: int = 0) -> dict[str, Any]:
     """Our bootstrap, with a listener of its own instead of a control plane."""
     config = bootstrap("test", sockets)
     del config["dynamic_resources"]
-    route = {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": body}}}
+    route: dict[str, Any] = {"match": {"prefix": "/"}}
+    if upstream:
+        where = {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": upstream}}}}
+        load = {"cluster_name": "model", "endpoints": [{"lb_endpoints": [where]}]}
+        config["static_resources"]["clusters"].append({"name": "model", "type": "STATIC", "load_assignment": load})
+        route["route"] = {"cluster": "model"}
+    else:
+        route["direct_response"] = {"status": 200, "body": {"inline_string": body}}
     manager = {
         "@type": HCM,
         "stat_prefix": "headgate",
@@ -62,11 +69,11 @@ class Place:
         self.port = free_port()
         self.states: list[ProcessSeen] = []
 
-    def envoy(self, body: str = "one", *, binary: Path | None = None) -> EnvoyProcess:
+    def envoy(self, body: str = "one", *, binary: Path | None = None, upstream: int = 0) -> EnvoyProcess:
         ports = (("127.0.0.1", self.port),)
         return EnvoyProcess(
             EnvoySettings(self.root / "envoy", self.sockets.admin, binary, options=OPTIONS, ports=ports),
-            static(self.sockets, self.port, body),
+            static(self.sockets, self.port, body, upstream),
             self.states.append,
         )
 
@@ -222,6 +229,48 @@ async def test_settings_that_envoy_refuses_keep_the_running_one() -> None:
         assert "headgate down" in seen.message
         assert await where.get() == "one"
         await second.stop()
+
+
+async def test_another_program_that_cannot_take_over_is_not_tried() -> None:
+    async with place() as where:
+        first = where.envoy()
+        old = await first.start()
+        await ready(first)
+        await first.detach()
+        other = where.root / "other"
+        other.write_text("#!/bin/sh\necho 10.3\n")
+        other.chmod(0o700)
+        second = where.envoy(binary=other)
+        seen = await second.start()
+        assert (seen.pid, seen.phase) == (old.pid, Phase.RUNNING)
+        assert "cannot take over" in seen.message
+        await second.stop()
+
+
+async def test_stopping_lets_requests_in_progress_end() -> None:
+    arrived, release = asyncio.Event(), asyncio.Event()
+
+    async def model(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        arrived.set()
+        await release.wait()
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\nslow")
+        writer.close()
+
+    server = await asyncio.start_server(model, "127.0.0.1", 0)
+    async with place() as where:
+        envoy = where.envoy(upstream=server.sockets[0].getsockname()[1])
+        await envoy.start()
+        await ready(envoy)
+        answer = asyncio.create_task(where.get())
+        await arrived.wait()
+        stopping = asyncio.create_task(envoy.stop(drain_s=20))
+        await asyncio.sleep(0.3)
+        assert not stopping.done()
+        release.set()
+        assert await answer == "slow"
+        assert await asyncio.wait_for(stopping, 10)
+    server.close()
 
 
 async def test_a_hung_envoy_is_replaced() -> None:
