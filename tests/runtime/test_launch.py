@@ -1,9 +1,11 @@
 """How a replica is started, and that the server it becomes has none of the seven traps."""
 
+import ast
 import dataclasses
 import socket
 import subprocess
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -125,6 +127,11 @@ class TestCommand:
         assert env["AZUREML_ENTRY_SCRIPT"] == "mlflow_score.py"
         assert env["MLFLOW_MODEL_FOLDER"] == "iris"
         assert env["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_the_servers_configuration_keeps_to_python_3_7() -> None:
+    source = resources.files("runtime.servers").joinpath("gunicorn_conf.py").read_text()
+    assert ast.parse(source, feature_version=(3, 7)).body
 
 
 SCORE = b"""
