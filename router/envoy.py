@@ -1,0 +1,231 @@
+"""The router: route tables in, Envoy's acknowledgements out. Puts control plane, process and admin together."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Any
+
+import grpc
+
+from router import names
+from router.access_log import loggers
+from router.admin import Admin
+from router.binary import Options
+from router.bootstrap import Sockets, bootstrap
+from router.desired import Desired, Entry
+from router.in_flight import InFlight
+from router.listener import certificate, listener
+from router.log_files import Rotation
+from router.resources import encode
+from router.server import ControlPlane, Sent
+from router.settings import RouterSettings
+from router.supervisor import EnvoyProcess, EnvoySettings, ProcessSeen
+from router.table import EndpointRoute, RouterSeen, RouteSeen
+from router.tls import ServerCertificate
+from router.tokens import ISSUER
+from spec.errors import StalledError, TransientError
+
+_Subscriber = Callable[[str], None]
+
+
+class EnvoyRouter:
+    """One Envoy (or several on the same socket), told what to serve.
+
+    Order of calls: construct, `set_certificate` and `set_jwks`, `put` what is known, `start` (Envoy is adopted or
+    started and waits), `open` (from here on Envoy is told), and at the end `close`. All on one event loop.
+    """
+
+    def __init__(
+        self,
+        settings: RouterSettings,
+        *,
+        handlers: Sequence[grpc.GenericRpcHandler] = (),
+        process_changed: Callable[[ProcessSeen], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        self.process = EnvoyProcess(_envoy_settings(settings), _bootstrap(settings), process_changed)
+        self._handlers = handlers
+        self._clock = clock
+        self._desired = Desired(by_host=bool(settings.domain))
+        self._plane = ControlPlane(self._desired, self._changed, self._connected)
+        self._seen: dict[str, RouteSeen] = {}
+        self._in_flight = InFlight()
+        self._subscribers: list[_Subscriber] = []
+        self._looking: asyncio.Task[None] | None = None
+        self._reading = asyncio.Lock()
+        self._reads = 0
+        logs = loggers(settings.access_log, stats=settings.stats)
+        self._desired.set(encode(names.LISTENER, names.LISTENER_NAME, listener(settings, logs)))
+
+    @property
+    def admin(self) -> Admin:
+        """The client of Envoy's admin socket."""
+        return self.process.admin
+
+    @property
+    def sent(self) -> Sent:
+        """Responses and bytes that went to Envoys so far."""
+        return self._plane.sent
+
+    async def start(self) -> None:
+        """Adopt the installation's Envoy, or start one; it serves what it has, else nothing, until `open`.
+
+        Raises `StalledError` if there is no Envoy for this platform or the port is taken.
+        """
+        self.settings.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self.process.start()
+
+    async def open(self) -> None:
+        """Begin to tell Envoy; every known endpoint must have been put, or it would be taken out.
+
+        Raises `StalledError` without a certificate, unless HTTP is plain.
+        """
+        if not self.settings.plain_http and self._desired.get(names.SECRET, names.SERVER_SECRET) is None:
+            raise StalledError("The router has no server certificate. Give it one before it opens.")
+        self.settings.sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self._plane.open(self.settings.xds_socket, self._handlers)
+
+    async def close(self, *, stop_envoy: bool = False) -> None:
+        """Stop telling Envoy, which goes on serving what it has; with `stop_envoy`, end it too."""
+        if self._looking is not None:
+            self._looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._looking
+        if stop_envoy:
+            await self.process.stop()
+        else:
+            await self.process.detach()
+        await self._plane.close()
+
+    def put(self, route: EndpointRoute) -> int:
+        """Make this the endpoint's route; return its generation. Equal to what was last put: nothing happens."""
+        before = self._desired.entries.get(route.endpoint, Entry(0))
+        if self._desired.put(route):
+            self._in_flight.note(before.bundle, self._desired.entries[route.endpoint], self._clock())
+            self._pushed(route.endpoint)
+        return self._desired.entries[route.endpoint].generation
+
+    def drop(self, endpoint: str) -> int:
+        """Take the endpoint's route out; return the generation whose acknowledgement means that it is gone."""
+        if self._desired.drop(endpoint):
+            self._pushed(endpoint)
+        return self._desired.entries.get(endpoint, Entry(0)).generation
+
+    def seen(self) -> RouterSeen | None:
+        """Routes, and in-flight counts as last read; None while no Envoy is connected or has answered."""
+        counts = self._in_flight.counts(self._desired.entries, self._clock())
+        if counts is None or not self._plane.live:
+            return None
+        return RouterSeen(MappingProxyType(self._seen), counts)
+
+    async def refresh(self) -> None:
+        """Read in-flight counts from Envoy now. Raises `TransientError` if it does not answer."""
+        asked = self._reads
+        async with self._reading:
+            if self._reads > asked:
+                return
+            self._reads += 1
+            self._in_flight.update(await self.admin.in_flight())
+
+    def subscribe(self, changed: _Subscriber) -> None:
+        """Call `changed(endpoint)` on the event loop after an acknowledgement, a rejection or a reconnect."""
+        self._subscribers.append(changed)
+
+    def set_certificate(self, presented: ServerCertificate) -> None:
+        """Present this certificate to new connections."""
+        fields = certificate(presented.certificate_pem, presented.key_pem)
+        self._desired.set(encode(names.SECRET, names.SERVER_SECRET, fields))
+        self._plane.flush()
+
+    def set_jwks(self, jwks: str, issuer: str = ISSUER) -> None:
+        """Check tokens against this JSON Web Key Set."""
+        self._desired.set_keys(jwks, issuer)
+        self._plane.flush()
+
+    async def verify(self) -> frozenset[str]:
+        """Compare what Envoy has with what it should have, send it again where they differ; return the endpoints.
+
+        A route that is on its way is left alone. Raises `TransientError` if Envoy does not answer.
+        """
+        found = await self.admin.versions()
+        wrong = [*self._wrong_clusters(found.clusters), *self._wrong_scopes(found.scopes)]
+        for type_url, name in wrong:
+            self._plane.resend(type_url, name)
+        self._plane.flush()
+        return frozenset(names.endpoint_of(name) for _, name in wrong)
+
+    def _wrong_clusters(self, found: Mapping[str, str]) -> list[tuple[str, str]]:
+        return [
+            (names.CLUSTER, name)
+            for name in self._desired.names_of(names.CLUSTER)
+            if found.get(name) != self._desired.version(names.CLUSTER, name) and self._confirmed(name)
+        ]
+
+    def _wrong_scopes(self, found: Mapping[str, Any]) -> list[tuple[str, str]]:
+        wanted = self._desired.names_of(names.SCOPE)
+        differing = (found.keys() ^ wanted) if self._plane.live else ()
+        return [(names.SCOPE, name) for name in differing if self._confirmed(name)]
+
+    def _confirmed(self, resource: str) -> bool:
+        endpoint = names.endpoint_of(resource)
+        return endpoint not in self._desired.entries or self._plane.settled(endpoint)
+
+    def _pushed(self, endpoint: str) -> None:
+        entry = self._desired.entries[endpoint]
+        before = self._seen.get(endpoint)
+        self._seen[endpoint] = RouteSeen(entry.route, entry.generation, before.acknowledged if before else 0)
+        self._plane.flush()
+
+    def _changed(self, endpoints: Iterable[str]) -> None:
+        self._tell(endpoint for endpoint in endpoints if self._look(endpoint))
+
+    def _connected(self) -> None:
+        for endpoint in self._seen:
+            self._look(endpoint)
+        if self._plane.live:
+            self._looking = asyncio.create_task(self._first_look(self._looking))
+        self._tell(tuple(self._seen))
+
+    def _tell(self, endpoints: Iterable[str]) -> None:
+        for endpoint in endpoints:
+            for changed in self._subscribers:
+                changed(endpoint)
+
+    def _look(self, endpoint: str) -> bool:
+        """Take in what Envoys say of an endpoint now; return whether that is news."""
+        entry, before = self._desired.entries.get(endpoint), self._seen.get(endpoint)
+        if entry is None or before is None:
+            return False
+        acknowledged = before.acknowledged if self._plane.live else 0
+        if self._plane.settled(endpoint):
+            acknowledged = entry.generation
+            self._desired.confirmed(endpoint, self._clock())
+        after = RouteSeen(entry.route, entry.generation, acknowledged, self._plane.rejection(endpoint))
+        self._seen[endpoint] = after
+        return after != before
+
+    async def _first_look(self, previous: asyncio.Task[None] | None) -> None:
+        """Read the in-flight counts of an Envoy that has just come, so that `seen` knows something."""
+        if previous is not None:
+            await asyncio.wait([previous])
+        with suppress(TransientError):
+            await self.refresh()
+            self._tell(tuple(self._seen))
+
+
+def _envoy_settings(settings: RouterSettings) -> EnvoySettings:
+    return EnvoySettings(
+        directory=settings.directory,
+        admin_socket=settings.admin_socket,
+        binary=settings.envoy_bin,
+        options=Options(concurrency=settings.workers),
+        ports=((settings.address, settings.port),),
+        access_log=Rotation(settings.access_log) if settings.access_log else None,
+    )
+
+
+def _bootstrap(settings: RouterSettings) -> dict[str, Any]:
+    return bootstrap(settings.installation, Sockets(admin=settings.admin_socket, xds=settings.xds_socket))

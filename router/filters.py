@@ -1,0 +1,119 @@
+"""The HTTP filters that every request passes, and the mapping of what containers answer. Pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from router.names import EXTENSIONS, JWT_FILTER, KEY_FILTER
+
+_Fields = dict[str, Any]
+_MATCHER: Final = "type.googleapis.com/envoy.type.matcher.v3."
+
+_MODEL_ERROR: Final = """\
+function envoy_on_response(handle)
+  local headers = handle:headers()
+  local status = headers:get(":status")
+  headers:replace("ms-azureml-model-error-statuscode", status)
+  headers:replace("ms-azureml-model-error-reason", "model_error")
+  headers:replace(":status", "424")
+  if status == "204" or status == "304" then
+    headers:replace("content-length", "0")
+  end
+end
+"""
+
+
+def http_filters(max_request_bytes: int) -> list[_Fields]:
+    """List the filters in order: authentication, router.
+
+    Authentication is off until a route turns it on, so that an unknown endpoint is 404 and not 401. Envoy decides
+    that from the route that it finds first: no filter may change the route.
+    """
+    key = {
+        "@type": f"{EXTENSIONS}filters.http.api_key_auth.v3.ApiKeyAuth",
+        "key_sources": [{"header": "Authorization"}],
+    }
+    token = {
+        "config_source": {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"},
+        "type_urls": [f"{EXTENSIONS}filters.http.jwt_authn.v3.JwtAuthentication"],
+    }
+    router = {
+        "@type": f"{EXTENSIONS}filters.http.router.v3.Router",
+        "suppress_envoy_headers": True,
+        "upstream_http_filters": _upstream(max_request_bytes),
+    }
+    return [
+        {"name": KEY_FILTER, "disabled": True, "typed_config": key},
+        {"name": JWT_FILTER, "config_discovery": token},
+        {"name": "envoy.filters.http.router", "typed_config": router},
+    ]
+
+
+def tokens(jwks: str, issuer: str, audiences: Sequence[str]) -> _Fields:
+    """Describe the token filter: one requirement for each audience, all checked against the same public keys."""
+    provider = {
+        "issuer": issuer,
+        "local_jwks": {"inline_string": jwks or json.dumps({"keys": []})},
+        "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
+        "require_expiration": True,
+        "clock_skew_seconds": 5,
+    }
+    config = {
+        "@type": f"{EXTENSIONS}filters.http.jwt_authn.v3.JwtAuthentication",
+        "providers": {"headgate": provider} if jwks else {},
+        "requirement_map": {
+            audience: {"provider_and_audiences": {"provider_name": "headgate", "audiences": [audience]}}
+            for audience in (audiences if jwks else ())
+        },
+    }
+    return {"name": JWT_FILTER, "typed_config": config}
+
+
+def _upstream(max_request_bytes: int) -> list[_Fields]:
+    """Filters that see only what goes to and comes from a container, never Envoy's own replies."""
+    limit = {
+        "@type": f"{EXTENSIONS}filters.http.body_size_limit.v3.BodySizeLimit",
+        "max_request_bytes": max_request_bytes,
+    }
+    codec = {"@type": f"{EXTENSIONS}filters.http.upstream_codec.v3.UpstreamCodec"}
+    return [
+        {"name": "envoy.filters.http.body_size_limit", "typed_config": limit},
+        _model_error(),
+        {"name": "envoy.filters.http.upstream_codec", "typed_config": codec},
+    ]
+
+
+def _model_error() -> _Fields:
+    """Turn every answer but 200 into 424; a composite costs the successful answers less than a bare script."""
+    script = {
+        "@type": f"{EXTENSIONS}filters.http.lua.v3.Lua",
+        "default_source_code": {"inline_string": _MODEL_ERROR},
+    }
+    run = {
+        "@type": f"{EXTENSIONS}filters.http.composite.v3.ExecuteFilterAction",
+        "typed_config": {"name": "envoy.filters.http.lua", "typed_config": script},
+    }
+    status = {"@type": f"{_MATCHER}HttpResponseHeaderMatchInput", "header_name": ":status"}
+    matcher = {
+        "matcher_tree": {
+            "input": {"name": "status", "typed_config": status},
+            "exact_match_map": {"map": {"200": _skip()}},
+        },
+        "on_no_match": {"action": {"name": "run", "typed_config": run}},
+    }
+    composite = {"@type": f"{EXTENSIONS}filters.http.composite.v3.Composite"}
+    return _matched("headgate.model_error", "envoy.filters.http.composite", composite, matcher)
+
+
+def _skip() -> _Fields:
+    skip = {"@type": f"{EXTENSIONS}filters.common.matcher.action.v3.SkipFilter"}
+    return {"action": {"name": "skip", "typed_config": skip}}
+
+
+def _matched(name: str, filter_name: str, config: Mapping[str, Any], matcher: Mapping[str, Any]) -> _Fields:
+    wrapped = {
+        "@type": f"{EXTENSIONS}common.matching.v3.ExtensionWithMatcher",
+        "extension_config": {"name": filter_name, "typed_config": config},
+        "xds_matcher": matcher,
+    }
+    return {"name": name, "typed_config": wrapped}

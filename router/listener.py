@@ -1,0 +1,122 @@
+"""The one listener that clients reach, and its certificate. Pure."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from router.bootstrap import HTTP_STAT_PREFIX
+from router.filters import http_filters
+from router.names import EXTENSIONS, HOST_HEADER, LISTENER_NAME, NOT_BY, PATH_HEADER, SERVER_SECRET
+from router.replies import local_replies
+from router.settings import RouterSettings
+
+_Fields = dict[str, Any]
+_ADS: Final = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
+_CLIENT_ID: Final = "x-ms-client-request-id"
+_CLIENT_ID_LENGTH: Final = 40
+
+
+def listener(settings: RouterSettings, access_log: Sequence[_Fields] = ()) -> _Fields:
+    """Describe the listener: TLS with the certificate `SERVER_SECRET`, unless plain HTTP was asked for."""
+    chain: _Fields = {
+        "filters": [
+            {
+                "name": "envoy.filters.network.http_connection_manager",
+                "typed_config": _connection_manager(settings, access_log),
+            }
+        ]
+    }
+    if not settings.plain_http:
+        chain["transport_socket"] = _tls()
+    return {
+        "name": LISTENER_NAME,
+        "address": {"socket_address": {"address": settings.address, "port_value": settings.port}},
+        "filter_chains": [chain],
+    }
+
+
+def certificate(chain: str, key: str) -> _Fields:
+    """Describe the server's certificate chain and private key (PEM)."""
+    return {
+        "name": SERVER_SECRET,
+        "tls_certificate": {
+            "certificate_chain": {"inline_string": chain},
+            "private_key": {"inline_string": key},
+        },
+    }
+
+
+def _tls() -> _Fields:
+    context = {
+        "@type": f"{EXTENSIONS}transport_sockets.tls.v3.DownstreamTlsContext",
+        "common_tls_context": {
+            "alpn_protocols": ["h2", "http/1.1"],
+            "tls_certificate_sds_secret_configs": [{"name": SERVER_SECRET, "sds_config": _ADS}],
+        },
+    }
+    return {"name": "envoy.transport_sockets.tls", "typed_config": context}
+
+
+def _connection_manager(settings: RouterSettings, access_log: Sequence[_Fields]) -> _Fields:
+    return {
+        "@type": f"{EXTENSIONS}filters.network.http_connection_manager.v3.HttpConnectionManager",
+        "stat_prefix": HTTP_STAT_PREFIX,
+        "scoped_routes": _scoped_routes(settings.domain),
+        "http_filters": http_filters(settings.max_request_bytes),
+        "early_header_mutation_extensions": [_early_headers(settings.domain)],
+        "local_reply_config": local_replies(),
+        "access_log": list(access_log),
+        "use_remote_address": True,
+        "always_set_request_id_in_response": True,
+        "normalize_path": True,
+        "server_header_transformation": "PASS_THROUGH",
+        # Longer than any request timeout; a client that sends no header at all is cut sooner.
+        "stream_idle_timeout": "400s",
+        "request_headers_timeout": "30s",
+        "http2_protocol_options": {"max_concurrent_streams": 1000},
+    }
+
+
+def _scoped_routes(domain: str) -> _Fields:
+    """Choose the scope by the path's second segment (`/endpoints/NAME/...`); with a domain, by path and host."""
+    if domain:
+        fragments = [_fragment(PATH_HEADER, "/", 2), _fragment(HOST_HEADER, ".", 0)]
+    else:
+        fragments = [_fragment(":path", "/", 2)]
+    return {
+        "name": "endpoints",
+        "scope_key_builder": {"fragments": fragments},
+        "rds_config_source": _ADS,
+        "scoped_rds": {"scoped_rds_config_source": _ADS},
+    }
+
+
+def _fragment(header: str, separator: str, index: int) -> _Fields:
+    return {"header_value_extractor": {"name": header, "element_separator": separator, "index": index}}
+
+
+def _early_headers(domain: str) -> _Fields:
+    """Give every request an id of Envoy's own, cut the client's to Azure's length, and say of which form it is.
+
+    This comes before the scope is chosen, so a client's own headers of these names choose nothing.
+    """
+    mutations: list[_Fields] = [
+        {"remove": "x-request-id"},
+        _overwrite(_CLIENT_ID, f"%REQ({_CLIENT_ID}):{_CLIENT_ID_LENGTH}%", "OVERWRITE_IF_EXISTS"),
+    ]
+    if domain:
+        by_host = f"request.host.contains({json.dumps('.' + domain.lower())})"
+        mutations += [{"remove": PATH_HEADER}, {"remove": HOST_HEADER}]
+        mutations += [
+            _overwrite(PATH_HEADER, f"%CEL({by_host} ? '//{NOT_BY}' : request.path)%"),
+            _overwrite(HOST_HEADER, f"%CEL({by_host} ? request.host : '{NOT_BY}')%"),
+        ]
+    mutation = {
+        "@type": f"{EXTENSIONS}http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        "mutations": mutations,
+    }
+    return {"name": "envoy.http.early_header_mutation.header_mutation", "typed_config": mutation}
+
+
+def _overwrite(header: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD") -> _Fields:
+    return {"append": {"header": {"key": header, "value": value}, "append_action": action}}

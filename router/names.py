@@ -1,0 +1,58 @@
+"""Names that Envoy sees: resources, clusters, metadata. None of them holds anything that a client sent."""
+
+from typing import Final
+
+from router.messages import TYPE_PREFIX
+
+CLUSTER: Final = f"{TYPE_PREFIX}envoy.config.cluster.v3.Cluster"
+ASSIGNMENT: Final = f"{TYPE_PREFIX}envoy.config.endpoint.v3.ClusterLoadAssignment"
+LISTENER: Final = f"{TYPE_PREFIX}envoy.config.listener.v3.Listener"
+SCOPE: Final = f"{TYPE_PREFIX}envoy.config.route.v3.ScopedRouteConfiguration"
+SECRET: Final = f"{TYPE_PREFIX}envoy.extensions.transport_sockets.tls.v3.Secret"
+EXTENSION: Final = f"{TYPE_PREFIX}envoy.config.core.v3.TypedExtensionConfig"
+
+EXTENSIONS: Final = f"{TYPE_PREFIX}envoy.extensions."
+
+LISTENER_NAME: Final = "endpoints"
+SERVER_SECRET: Final = "server"  # noqa: S105 - a resource's name
+JWT_FILTER: Final = "envoy.filters.http.jwt_authn"
+KEY_FILTER: Final = "envoy.filters.http.api_key_auth"
+METADATA: Final = "hg"
+"""Key of route and host metadata: `endpoint`, `deployment`, `release`."""
+
+DEPLOYMENT_HEADER: Final = "azureml-model-deployment"
+RELEASE_HEADER: Final = "headgate-release"
+
+PATH_HEADER: Final = "x-headgate-path"
+HOST_HEADER: Final = "x-headgate-host"
+"""Headers of Envoy's own that the scope is chosen by where endpoints are reached by host name too."""
+NOT_BY: Final = "-"
+"""What such a header says of a request that is of the other form; never the name of an endpoint."""
+
+_MIRROR: Final = "/mirror"
+_BY_HOST: Final = "/host"
+
+
+def cluster_name(endpoint: str, release: str) -> str:
+    """Name the cluster of one release: `iris/blue@3f2a9c41d0e7`."""
+    return f"{endpoint}/{release}"
+
+
+def mirror_name(endpoint: str, release: str) -> str:
+    """Name the cluster that gets a release's mirrored requests, so that their numbers stay apart."""
+    return f"{endpoint}/{release}{_MIRROR}"
+
+
+def host_scope(endpoint: str) -> str:
+    """Name the scope of requests to `NAME.<domain>`; the scope of requests by path is named as the endpoint."""
+    return f"{endpoint}{_BY_HOST}"
+
+
+def scope_names(endpoint: str) -> tuple[str, str]:
+    """Return the names of all scopes that an endpoint may have."""
+    return endpoint, host_scope(endpoint)
+
+
+def endpoint_of(resource: str) -> str:
+    """Return the endpoint that a scope, cluster or assignment belongs to."""
+    return resource.partition("/")[0]
