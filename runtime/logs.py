@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,7 @@ Container = Literal["inference-server", "storage-initializer"]
 LINE = 64 * 1024
 """Bytes of one line that are shown; the rest of a longer one is left out, and it says so."""
 _BLOCK = 256 * 1024
-_BUDGET = 64 * 2**20
+_BUDGET = 256 * 2**20
 """Bytes that one `read` looks at, per file, at most."""
 _LOOK = 0.25
 """Seconds between looks at followed files."""
@@ -26,10 +27,10 @@ _INITIALIZER: Container = "storage-initializer"
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How much is kept, in bytes: a replica's live file, its rotated ones, and all of a deployment's."""
+    """How much is kept, in bytes: a replica's live file, all its rotated ones, and all of a deployment's."""
 
     file: int = 8 * 2**20
-    rotated: int = 4
+    rotated: int = 32 * 2**20
     deployment: int = 256 * 2**20
 
 
@@ -96,7 +97,7 @@ class Logs:
         files = sorted(self._files(endpoint, deployment, container), key=_changed)
         with self._lock:
             found = [
-                Line(path.stem, text) for path in files for text in _chained(path, lines, (until or {}).get(path))
+                Line(path.stem, text) for path in files for text in _last(path, lines, 0, (until or {}).get(path))
             ]
         return found[-lines:] if lines > 0 else []
 
@@ -121,8 +122,9 @@ class Logs:
         if rotation.length(path) < self._bounds.file:
             return
         with self._lock:
-            rotation.shift(path, self._bounds.rotated)
-            moved = rotation.move(path, rotation.numbered(path, 1), self._bounds.file)
+            rotation.shift(path)
+            moved = rotation.move(path, rotation.numbered(path, 1), self._bounds.rotated)
+            rotation.trim(path, self._bounds.rotated)
             self._moved[path] = self._moved.get(path, 0) + moved
 
     def prune(self, live: Collection[str]) -> None:
@@ -183,28 +185,18 @@ def _text(line: bytes) -> str:
     return "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def _chained(path: Path, count: int, end: int | None) -> list[str]:
-    """The last lines of a replica's live file and, if they are too few, of its rotated ones."""
-    found = deque(_last(path, count, 0, end))
-    number = 1
-    while len(found) < count and (older := rotation.numbered(path, number)).exists():
-        found.extendleft(reversed(_last(older, count - len(found), 0)))
-        number += 1
-    return list(found)
-
-
-def _last(path: Path, count: int, begin: int, end: int | None = None) -> list[str]:
-    """The file's last lines between two offsets, in order, however long its lines are."""
+def _last(path: Path, count: int, begin: int = 0, end: int | None = None) -> list[str]:
+    """The last lines of a replica between two offsets of its live file, rotated files included from offset 0 on."""
+    rotated = [] if begin else rotation.rotated(path)
+    chunks = chain(_chunks(path, begin, end), *(_chunks(older, 0, None) for older in rotated))
     lines: deque[str] = deque()
-    for line in _backwards(path, begin, end):
-        if len(lines) >= count:
-            break
+    for line in islice(_split_backwards(chunks), count):
         lines.appendleft(line)
     return list(lines)
 
 
-def _backwards(path: Path, begin: int, end: int | None) -> Iterator[str]:
-    """Lines from the end; of an overlong one its last bytes."""
+def _chunks(path: Path, begin: int, end: int | None) -> Iterator[bytes]:
+    """The file's bytes between two offsets, block by block from the end."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError:
@@ -213,17 +205,19 @@ def _backwards(path: Path, begin: int, end: int | None) -> Iterator[str]:
         size = os.fstat(descriptor).st_size
         end = size if end is None else min(end, size)
         begin = max(begin, rotation.start(descriptor), end - _BUDGET)
-        yield from _split_backwards(descriptor, begin, end)
+        while end > begin:
+            length = min(_BLOCK, end - begin)
+            end -= length
+            yield os.pread(descriptor, length, end)
     finally:
         os.close(descriptor)
 
 
-def _split_backwards(descriptor: int, begin: int, end: int) -> Iterator[str]:
+def _split_backwards(chunks: Iterator[bytes]) -> Iterator[str]:
+    """Lines from the end; of an overlong one its last bytes. A line may span chunks, and so files."""
     rest, cut, first = b"", 0, True
-    while end > begin:
-        size = min(_BLOCK, end - begin)
-        end -= size
-        parts = (os.pread(descriptor, size, end) + rest).split(b"\n")
+    for chunk in chunks:
+        parts = (chunk + rest).split(b"\n")
         if first and parts[-1] == b"":
             parts.pop()
         first = False

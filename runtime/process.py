@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from runtime import limits, system
 from runtime.children import Leader, adopt
@@ -45,7 +46,7 @@ class ProcessRuntime:
         self,
         state: Path,
         installation: str,
-        preparer: Preparer,
+        preparer: Preparer[Any],
         *,
         in_flight: InFlight = nobody,
         clock: Callable[[], datetime] = _now,

@@ -3,8 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from runtime import limits
 from runtime.children import Leader
@@ -13,22 +12,20 @@ from runtime.limits import Watched
 from runtime.records import Care, Record
 from runtime.replica import Blame, Preparation, ReleaseSeen, ReleaseWant, ReplicaState, Stage
 from runtime.replicas import Events, Replica
-from runtime.site import Pace, Prepared, Preparer, Site, new_id
-from spec.errors import HeadgateError, TransientError
+from runtime.site import Prepared, Preparer, Site, new_id
+from spec.errors import HeadgateError
 from spec.release import Recipe, ReleaseRef
 
 _log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
-_RETRY = Pace(first=2.0)
-"""How often preparing is tried again while the world is not ready."""
 
 
 class Release:
     """The target of one release and what there is of it."""
 
     def __init__(
-        self, ref: ReleaseRef, site: Site, preparer: Preparer, changed: Callable[[ReleaseRef], None]
+        self, ref: ReleaseRef, site: Site, preparer: Preparer[Any], changed: Callable[[ReleaseRef], None]
     ) -> None:
         self.ref = ref
         self._site = site
@@ -38,6 +35,7 @@ class Release:
         self._wanted = 0
         self._preparation = Preparation(Stage.PENDING)
         self._preparing: asyncio.Task[Prepared | None] | None = None
+        self._prepared_before: Prepared | None = None
         self._growing: asyncio.Task[None] | None = None
         self._forgetting: asyncio.Task[None] | None = None
         self._empty = asyncio.Event()
@@ -133,47 +131,21 @@ class Release:
 
     async def _prepare(self) -> Prepared | None:
         recipe = await asyncio.shield(self._recipe)
+        if self._prepared_before is not None and await self._preparer.check(self._prepared_before):
+            return self._prepared_before
         if self._preparation.stage is not Stage.PREPARED:
             self._tell(Preparation(Stage.PREPARING))
-        for failures in range(1, 1_000_000):
-            try:
-                prepared = await self._preparer.prepare(self.ref, recipe, self._reporter())
-            except HeadgateError as error:
-                self._failed(error)
-                if not isinstance(error, TransientError):
-                    return None
-                await asyncio.sleep(_RETRY.delay(failures))
-                continue
-            notes = (*prepared.notes, *limits.notes(recipe.instance_type, self._site.host))
-            self._tell(Preparation(Stage.PREPARED, notes=notes))
-            return prepared
-        return None
-
-    def _failed(self, error: HeadgateError) -> None:
-        preparation = as_failed(error)
-        _log.warning("Release %s could not be prepared: %s: %s", self.ref, preparation.reason, preparation.message)
-        self._note(f"{preparation.reason}: {preparation.message}")
-        self._tell(preparation)
-
-    def _reporter(self) -> Callable[[str], None]:
-        loop = asyncio.get_running_loop()
-
-        def report(text: str) -> None:
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._progress, text)
-
-        return report
-
-    def _progress(self, text: str) -> None:
-        self._note(text)
-        if self._preparing is not None and not self._preparing.done():
-            self._tell(replace(self._preparation, stage=Stage.PREPARING, message=text, reason="", blame=None))
-
-    def _note(self, text: str) -> None:
         try:
-            self._site.logs.note(self.ref, f"{self._site.clock():%Y-%m-%dT%H:%M:%SZ} {text}")
-        except OSError as error:
-            _log.warning("The storage-initializer log of %s cannot be written: %s", self.ref, error)
+            prepared: Prepared = await self._preparer.prepare(self.ref, recipe, self._tell)
+        except HeadgateError as error:
+            failed = as_failed(error)
+            _log.warning("Release %s could not be prepared: %s: %s", self.ref, failed.reason, failed.message)
+            self._tell(failed)
+            return None
+        notes = (*prepared.notes, *limits.notes(recipe.instance_type, self._site.host))
+        self._tell(Preparation(Stage.PREPARED, notes=notes))
+        self._prepared_before = prepared
+        return prepared
 
     def _run(self, work: Coroutine[None, None, _T]) -> "asyncio.Task[_T]":
         task = asyncio.get_running_loop().create_task(work)
@@ -198,8 +170,6 @@ class Release:
         for replica in list(self.replicas.values()):
             replica.stop()
         await self._empty.wait()
-        try:
-            await self._preparer.forget(self.ref)
-        except HeadgateError as error:
-            _log.warning("What was prepared of %s could not all be removed: %s", self.ref, error)
+        if self._recipe.done():
+            await self._preparer.forget(self.ref, self._recipe.result())
         gone(self.ref)

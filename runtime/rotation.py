@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import cache
+from itertools import count, takewhile
 from pathlib import Path
 
 _KEEP_SIZE = 0x01
@@ -57,13 +58,26 @@ def move(path: Path, target: Path, keep: int) -> int:
         os.close(descriptor)
 
 
-def shift(path: Path, count: int) -> None:
-    """Make room for a new `path.1`: `path.1` becomes `path.2` and so on; more than `count` are not kept."""
-    numbered(path, count).unlink(missing_ok=True)
-    for number in range(count - 1, 0, -1):
-        old = numbered(path, number)
-        if old.exists():
-            old.replace(numbered(path, number + 1))
+def rotated(path: Path) -> list[Path]:
+    """The rotated files of `path`, the newest first."""
+    files = (numbered(path, number) for number in count(1))
+    return list(takewhile(Path.exists, files))
+
+
+def shift(path: Path) -> None:
+    """Make room for a new `path.1`: `path.1` becomes `path.2` and so on."""
+    files = rotated(path)
+    for number in range(len(files), 0, -1):
+        files[number - 1].replace(numbered(path, number + 1))
+
+
+def trim(path: Path, most: int) -> None:
+    """Remove the oldest rotated files until at most `most` bytes are left in them."""
+    held = 0
+    for file in rotated(path):
+        held += length(file)
+        if held > most:
+            file.unlink()
 
 
 def numbered(path: Path, number: int) -> Path:

@@ -6,12 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from runtime.limits import Host
 from runtime.logs import Logs
 from runtime.prober import InFlight
 from runtime.records import Records
+from runtime.replica import Preparation
 from spec.release import Recipe, ReleaseRef
 
 LOOPBACK = "127.0.0.1"
@@ -49,17 +50,24 @@ class Prepared(Protocol):
         ...
 
 
-class Preparer(Protocol):
-    """Lays out artifacts and builds environments."""
+P = TypeVar("P", bound=Prepared)
 
-    async def prepare(self, release: ReleaseRef, recipe: Recipe, report: Callable[[str], None]) -> Prepared:
-        """Make sure that everything is there, quickly if it is; `report` may be called from any thread.
 
-        Raises `HeadgateError`; a `TransientError` is worth another try.
+class Preparer(Protocol[P]):
+    """Lays out artifacts and builds environments; all its methods belong to the event loop."""
+
+    async def prepare(self, release: ReleaseRef, recipe: Recipe, report: Callable[[Preparation], None]) -> P:
+        """Make sure that everything is there, trying again for ever while the world is away.
+
+        Raises `HeadgateError` where the content is wrong.
         """
         ...
 
-    async def forget(self, release: ReleaseRef) -> None:
+    async def check(self, prepared: P) -> bool:
+        """Whether everything is still there; if not, prepare again."""
+        ...
+
+    async def forget(self, release: ReleaseRef, recipe: Recipe) -> None:
         """Remove what belongs to this release alone."""
         ...
 

@@ -21,7 +21,7 @@ from runtime import system
 from runtime.fault import ReleaseError, WorldError
 from runtime.process import ProcessRuntime, stop_installation
 from runtime.records import Care, Record, Records
-from runtime.replica import Blame, ReleaseSeen, ReleaseWant, ReplicaSeen, ReplicaState, Stage
+from runtime.replica import Blame, Preparation, ReleaseSeen, ReleaseWant, ReplicaSeen, ReplicaState, Stage
 from runtime.site import Pace, Ports
 from spec.errors import HeadgateError, TransientError
 from spec.release import Environment, InstanceType, Probe, Recipe, ReleaseRef, Server
@@ -60,20 +60,25 @@ class Stub:
     env: dict[str, str] = field(default_factory=dict)
     prepared: int = 0
     forgotten: list[ReleaseRef] = field(default_factory=list)
+    intact: bool = True
     mode: str = "ok"
     notes: tuple[tuple[str, str], ...] = (("Noted", "so it is"),)
 
-    async def prepare(self, release: ReleaseRef, recipe: Recipe, report: Callable[[str], None]) -> "Stub":
+    async def prepare(self, release: ReleaseRef, recipe: Recipe, report: Callable[[Preparation], None]) -> "Stub":
         assert recipe.runtime == "process"
         self.prepared += 1
         if self.errors:
             raise self.errors.pop(0)
-        if self.prepared == 1:
-            report(f"laying out {release.name}")
+        report(Preparation(Stage.PREPARING, message=f"laying out {release.name}"))
         await asyncio.sleep(0)
         return replace(self, mode=self.modes.get(release.deployment, "ok"))
 
-    async def forget(self, release: ReleaseRef) -> None:
+    async def check(self, prepared: "Stub") -> bool:
+        assert prepared.mode
+        return self.intact
+
+    async def forget(self, release: ReleaseRef, recipe: Recipe) -> None:
+        assert recipe.runtime == "process"
         self.forgotten.append(release)
 
     def launch(self, port: int) -> Launch:
@@ -224,7 +229,8 @@ class TestCount:
         assert len(yard.processes()) == len(yard.records()) == len(yard.release(GREEN).ready) == 1
 
     async def test_a_release_that_is_being_forgotten_may_be_taken_back(self, yard: Yard) -> None:
-        await yard.want(1)
+        yard.stub.modes = {"blue": "stubborn"}
+        await yard.want(1, recipe=replace(RECIPE, request_timeout_ms=-4000))
         (old,) = await yard.ready(1)
         await yard.runtime.forget(BLUE)
         await until(lambda: old not in yard.replicas())
@@ -236,7 +242,9 @@ class TestCount:
 
 
 class TestPreparation:
-    async def test_progress_and_notes_are_seen_and_logged(self, yard: Yard) -> None:
+    async def test_progress_and_notes_are_seen(self, yard: Yard) -> None:
+        told: list[str] = []
+        yard.runtime.subscribe(lambda ref: told.append(yard.release(ref).preparation.message))
         big = replace(RECIPE, instance_type=InstanceType("huge", 4096, 2**50))
         await yard.want(1, recipe=big)
         await yard.ready(1)
@@ -244,8 +252,7 @@ class TestPreparation:
         assert preparation.stage is Stage.PREPARED
         reasons = [reason for reason, _ in preparation.notes]
         assert reasons[:2] == ["Noted", "InstanceTypeExceedsHost"]
-        lines = yard.runtime.logs.read("wine", "blue", container="storage-initializer")
-        assert lines[0].text.endswith(" laying out blue@3f2a9c41d0e7")
+        assert "laying out blue@3f2a9c41d0e7" in told
 
     async def test_wrong_content_is_tried_once(self, yard: Yard) -> None:
         yard.stub.errors = [ReleaseError("ModelMissing", "no model: add it")]
@@ -257,18 +264,23 @@ class TestPreparation:
         assert (seen.preparation.reason, seen.preparation.message) == ("ModelMissing", "no model: add it")
         assert (yard.stub.prepared, seen.replicas) == (1, ())
 
-    async def test_a_world_that_is_away_is_tried_again(self, yard: Yard) -> None:
+    async def test_a_world_that_is_away_blames_no_release(self, yard: Yard) -> None:
         yard.stub.errors = [WorldError("RegistryUnavailable", "pypi.org does not answer")]
         await yard.want(1)
         await until(lambda: yard.release().preparation.stage is Stage.FAILED)
         assert yard.release().preparation.blame is Blame.WORLD
+        await yard.want(1)
         await yard.ready(1)
 
-    async def test_prepared_again_before_the_next_start(self, yard: Yard) -> None:
+    async def test_checked_before_the_next_start_and_prepared_again_if_need_be(self, yard: Yard) -> None:
         await yard.want(1)
         (one,) = await yard.ready(1)
         os.kill(await pid_of(one), signal.SIGKILL)
         await until(lambda: yard.replicas()[0].restarts == 1 and yard.release().ready, yard.tell)
+        assert yard.stub.prepared == 1
+        yard.stub.intact = False
+        os.kill(await pid_of(yard.replicas()[0]), signal.SIGKILL)
+        await until(lambda: yard.replicas()[0].restarts == 2 and yard.release().ready, yard.tell)
         assert yard.stub.prepared == 2
 
     async def test_a_command_that_does_not_exist(self, yard: Yard) -> None:
