@@ -12,7 +12,7 @@ import httpx
 from router.bootstrap import HTTP_STAT_PREFIX
 from spec.errors import TransientError
 
-_IN_FLIGHT = re.compile(r"::(\[[^\]]+\]|[^:\n]+):(\d+)::rq_(?:pending_)?active::(\d+)$", re.MULTILINE)
+_IN_FLIGHT = ("rq_active", "rq_pending_active")
 _VersionOf = Callable[[Mapping[str, Any]], tuple[str, str]]
 _ACTIVE = f"http.{HTTP_STAT_PREFIX}.downstream_rq_active"
 
@@ -113,10 +113,6 @@ class Admin:
         """Make Envoy open its log files anew, after a rotation."""
         await self._send("POST", "/reopen_logs")
 
-    async def quit(self) -> None:
-        """Ask Envoy to exit now."""
-        await self._send("POST", "/quitquitquit")
-
     async def _scopes(self) -> dict[str, str]:
         # A mask cannot reach into a repeated field, so this one brings the routes too; Envoy redacts their keys.
         response = await self._send("GET", "/config_dump", {"resource": "dynamic_scoped_route_configs"})
@@ -155,8 +151,12 @@ class Admin:
 def count_in_flight(text: str) -> dict[tuple[str, int], int]:
     """Sum active and pending requests by host over the clusters of `/clusters`' text form."""
     counts: Counter[tuple[str, int]] = Counter()
-    for address, port, active in _IN_FLIGHT.findall(text):
-        counts[address.strip("[]"), int(port)] += int(active)
+    for line in text.splitlines():
+        if "active::" in line:
+            head, statistic, value = line.rsplit("::", 2)
+            address, _, port = head.partition("::")[2].rpartition(":")
+            if statistic in _IN_FLIGHT and port.isdigit():
+                counts[address.strip("[]"), int(port)] += int(value)
     return dict(counts)
 
 

@@ -32,7 +32,6 @@ _ADMIN_PATHS = (
     "/stats",
     "/drain_listeners",
     "/reopen_logs",
-    "/quitquitquit",
 )
 _CLUSTER_STATS = (
     "upstream_rq_active|upstream_rq_pending_active|upstream_cx_active|upstream_rq_pending_overflow|"

@@ -91,15 +91,13 @@ async def wait(process: Process) -> None:
 
 
 async def end(process: Process, patience_s: float) -> None:
-    """See the process gone: wait `patience_s`, then ask with SIGTERM, then kill."""
-    for patience, number in ((patience_s, signal.SIGTERM), (min(1.0, patience_s), signal.SIGKILL)):
-        try:
-            await asyncio.wait_for(wait(process), patience)
-        except TimeoutError:
-            send(process, number)
-        else:
-            return
-    await wait(process)
+    """See the process gone: ask with SIGTERM, and kill it if it is still there after `patience_s`."""
+    send(process, signal.SIGTERM)
+    try:
+        await asyncio.wait_for(wait(process), patience_s)
+    except TimeoutError:
+        send(process, signal.SIGKILL)
+        await wait(process)
 
 
 def detach(arguments: Sequence[str], log: Path, directory: Path) -> int:

@@ -252,7 +252,6 @@ class EnvoyProcess:
                 if loop.time() >= deadline or not await self.admin.active_requests():
                     break
                 await asyncio.sleep(0.1)
-            await self.admin.quit()
 
     async def _launch(self, config: Path) -> None:
         """Start Envoy: afresh, or as the successor of the newest one that runs."""
