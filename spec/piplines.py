@@ -23,7 +23,8 @@ _INDEX_OPTIONS = {
     "--find-links": "--find-links",
 }
 _FLAGS = ("--pre",)
-_HARMLESS = ("--prefer-binary",)
+_PACKAGES = ("--no-binary", "--only-binary")
+_HARMLESS = ("--prefer-binary", "--no-cache-dir", "--no-cache", "--upgrade", "-U")
 _REFUSED = {
     "-r": "write the requirements here instead of naming another file",
     "--requirement": "write the requirements here instead of naming another file",
@@ -93,10 +94,12 @@ def _option(text: str) -> PipLine | None:
         return None
     if flag in _FLAGS and not value:
         return PipLine(flag)
+    if flag in _PACKAGES and re.fullmatch(r"[\w.:,-]+", value):
+        return PipLine(f"{flag} {value}")
     if flag in _INDEX_OPTIONS:
         _check_url(value, text, schemes=("https", "http"))
         return PipLine(f"{_INDEX_OPTIONS[flag]} {value}")
-    what = _REFUSED.get(flag, "only `--index-url`, `--extra-index-url`, `--find-links` and `--pre` are used here")
+    what = _REFUSED.get(flag, f"allowed are {', '.join(sorted({*_INDEX_OPTIONS.values(), *_FLAGS, *_PACKAGES}))}")
     raise PipLineError(f"`{_redact(text)}` is not supported: {what}")
 
 

@@ -156,6 +156,8 @@ def test_the_pip_part_keeps_the_users_lines_in_order() -> None:
                 "Pillow[xmp]~=10.0; python_version < '3.12'",
                 "--find-links=https://wheels.example.com/",
                 "--pre",
+                "--only-binary :all:",
+                "--no-cache-dir",
                 "--prefer-binary",
                 "# nothing",
             ]
@@ -172,6 +174,7 @@ def test_the_pip_part_keeps_the_users_lines_in_order() -> None:
         "--extra-index-url https://download.pytorch.org/whl/cpu",
         "--find-links https://wheels.example.com/",
         "--pre",
+        "--only-binary :all:",
     )
 
 
@@ -202,7 +205,8 @@ def test_pip_has_the_last_word_on_a_package_that_conda_names_too() -> None:
         ("git+ssh://git@host/mine.git#egg=mine", "must name an `https`"),
         ("--extra-index-url https://${TOKEN}@host/simple", "variable"),
         ("--index-url", "must name an `https`"),
-        ("--no-binary :all:", "not supported"),
+        ("--no-binary", "not supported"),
+        ("--user", "allowed are"),
         ("numpy=1.22", "`numpy==1.22`"),
         ("numpy==1.22 --hash=sha256:aa", "not checked"),
         ("not a requirement", "PEP 508"),
