@@ -17,6 +17,7 @@ import httpx
 import psutil
 import pytest
 
+import runtime
 from runtime import system
 from runtime.fault import ReleaseError, WorldError
 from runtime.process import ProcessRuntime, stop_installation
@@ -138,6 +139,12 @@ class Yard:
 
     def processes(self) -> list[int]:
         return sorted(found.pid for found, _ in system.carriers(self.installation))
+
+    def parent(self, *args: str) -> "subprocess.Popen[bytes]":
+        """Another Headgate on this installation."""
+        env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(runtime.__file__).parent.parent)}
+        argv = [sys.executable, str(SERVER.with_name("parent.py")), str(self.state), self.installation, *args]
+        return subprocess.Popen(argv, cwd=self.cwd, env=env, stdout=subprocess.PIPE)
 
     def records(self) -> list[Record]:
         return Records(self.state / "replicas").read()
@@ -519,6 +526,39 @@ class TestAdoption:
         await yard.runtime.close()
         await stop_installation(yard.state, yard.installation)
         assert (yard.processes(), yard.records()) == ([], [])
+
+
+class TestKill:
+    """Headgate itself is killed with SIGKILL."""
+
+    async def test_replicas_run_on_and_the_next_one_adopts_them(self, yard: Yard) -> None:
+        await yard.runtime.close()
+        with yard.parent("2") as parent:
+            try:
+                assert parent.stdout is not None
+                assert await asyncio.to_thread(parent.stdout.readline) == b"ready\n"
+                pids = yard.processes()
+            finally:
+                parent.kill()
+        assert yard.processes() == pids
+        await yard.open()
+        assert [one.state for one in yard.replicas()] == [ReplicaState.READY] * 2
+        assert sorted([await pid_of(one) for one in yard.replicas()]) == pids
+        assert [one.restarts for one in yard.replicas()] == [0, 0]
+        os.kill(pids[0], signal.SIGKILL)
+        await yard.want(2)
+        await until(lambda: sorted(one.restarts for one in yard.replicas()) == [0, 1], yard.tell)
+        await yard.ready(2)
+
+    async def test_in_the_instant_between_spawn_and_record(self, yard: Yard) -> None:
+        await yard.runtime.close()
+        with yard.parent("1", "instant") as parent:
+            assert await asyncio.to_thread(parent.wait, 20) == -signal.SIGKILL
+        (pid,) = yard.processes()
+        assert [record.pid for record in yard.records()] == [0]
+        await yard.open()
+        (one,) = await yard.ready(1)
+        assert (await pid_of(one), one.restarts) == (pid, 0)
 
 
 class TestProcess:
