@@ -84,8 +84,9 @@ def _flags(options: Options) -> list[str]:
     return [
         *("--concurrency", str(options.concurrency or _cores())),
         *("--log-level", options.log_level),
-        # Envoy says of every use of the API key filter and of the stats logger that they are work in progress.
-        *("--component-log-level", "misc:error"),
+        # `config` would log what Envoy rejects with every API key in it (Headgate gets the reason by xDS), and a line
+        # a second while Headgate is away; `misc` says at every use that two filters are work in progress.
+        *("--component-log-level", "misc:error,config:critical"),
         *("--drain-strategy", "immediate", "--drain-time-s", str(options.drain_s)),
         *("--parent-shutdown-time-s", str(options.drain_s + 5)),
         *("--file-flush-interval-msec", "1000"),

@@ -123,6 +123,7 @@ def _stats_kept() -> list[Mapping[str, Any]]:
     return [
         *({"prefix": prefix} for prefix in prefixes),
         {"prefix": f"http.{HTTP_STAT_PREFIX}.downstream_"},
+        {"prefix": f"http.{HTTP_STAT_PREFIX}.scoped_rds."},
         {"prefix": f"cluster.{XDS_CLUSTER}."},
         {"safe_regex": {"regex": rf"cluster\..+\.({_CLUSTER_STATS})"}},
     ]

@@ -2,8 +2,9 @@
 
 import base64
 import json
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -15,6 +16,9 @@ _UNREADABLE = (
     "The stored keys of an endpoint cannot be read: they are not the two texts primaryKey and secondaryKey. "
     "Restore the state directory from a backup, or rotate both keys with `headgate keys rotate`."
 )
+
+_DUMP = re.compile(r"goo\.gle/debug.*\n: ", re.DOTALL)
+_NAMED_KEY = re.compile(r"""(\bkey: )(?:"[^"\n]*"|'.*')""")
 
 Random = Callable[[int], bytes]
 """Returns that many unguessable bytes."""
@@ -51,6 +55,15 @@ def rotate(keys: Keys, which: KeyType, random: Random = secrets.token_bytes) -> 
             return replace(keys, primary=_new_key(random))
         case KeyType.SECONDARY:
             return replace(keys, secondary=_new_key(random))
+
+
+def redact(message: str, secrets: Iterable[str] = ()) -> str:
+    """Return Envoy's reason for refusing a configuration without the configuration, which it repeats keys and all."""
+    message = _DUMP.sub("", message)
+    message = _NAMED_KEY.sub(r"\1(hidden)", message)
+    for secret in filter(None, secrets):
+        message = message.replace(secret, "(hidden)")
+    return message.strip()
 
 
 def dump(keys: Keys) -> str:

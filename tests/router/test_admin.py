@@ -128,18 +128,7 @@ async def test_versions_name_what_the_control_plane_gave_and_no_key(start_envoy:
     clusters = _from_file(tmp_path / "cds.json", "7", [cluster])
     listeners = _from_file(tmp_path / "lds.json", "3", [])
     scopes = _from_file(tmp_path / "srds.json", "5", [_scope("iris"), _scope("digits")])
-    extractor = {"name": ":path", "element_separator": "/", "index": 1}
-    manager = {
-        "http_filters": [
-            {"name": "envoy.filters.http.api_key_auth", "disabled": True, "typed_config": _key_filter()}
-        ],
-        "scoped_routes": {
-            "name": "endpoints",
-            "scope_key_builder": {"fragments": [{"header_value_extractor": extractor}]},
-            "rds_config_source": clusters,
-            "scoped_rds": {"scoped_rds_config_source": scopes},
-        },
-    }
+    manager = _scoped(clusters, scopes)
     envoy = await start_envoy(manager, dynamic_resources={"cds_config": clusters, "lds_config": listeners})
     versions = await envoy.admin.versions()
     assert versions.clusters == {"a/b@1": "7"}
@@ -153,6 +142,37 @@ async def test_versions_name_what_the_control_plane_gave_and_no_key(start_envoy:
         assert KEY not in dump
         for refused in ("/runtime_modify?a=b", "/heapprofiler", "/logging?level=trace", "/certs", "/quitquitquit"):
             assert (await client.post(refused)).status_code == httpx.codes.FORBIDDEN
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("damage", ["status", "duplicate"])
+async def test_a_rejected_route_leaves_no_key_in_the_log(start_envoy: Any, tmp_path: Path, damage: str) -> None:  # noqa: ANN401
+    scope = _scope("iris")
+    host = scope["route_configuration"]["virtual_hosts"][0]
+    if damage == "status":
+        host["routes"][0]["direct_response"]["status"] = 2
+    else:
+        host["typed_per_filter_config"]["envoy.filters.http.api_key_auth"]["credentials"] *= 2
+    clusters = _from_file(tmp_path / "cds.json", "1", [])
+    envoy = await start_envoy(_scoped(clusters, _from_file(tmp_path / "srds.json", "1", [scope])))
+    rejected = await envoy.admin.stats(r"^http\.headgate\.scoped_rds\..*update_rejected$")
+    assert list(rejected.values()) == [1]
+    assert KEY not in envoy.process.log.read_text()
+
+
+def _scoped(routes: dict[str, Any], scopes: dict[str, Any]) -> dict[str, Any]:
+    extractor = {"name": ":path", "element_separator": "/", "index": 1}
+    return {
+        "http_filters": [
+            {"name": "envoy.filters.http.api_key_auth", "disabled": True, "typed_config": _key_filter()}
+        ],
+        "scoped_routes": {
+            "name": "endpoints",
+            "scope_key_builder": {"fragments": [{"header_value_extractor": extractor}]},
+            "rds_config_source": routes,
+            "scoped_rds": {"scoped_rds_config_source": scopes},
+        },
+    }
 
 
 def _cluster(name: str, port: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from router.credentials import Keys, KeyType, dump, load, new_keys, rotate
+from router.credentials import Keys, KeyType, dump, load, new_keys, redact, rotate
 from spec.errors import StalledError
 
 
@@ -52,3 +52,21 @@ def test_keys_show_in_no_repr_and_no_log(caplog: pytest.LogCaptureFixture) -> No
     assert keys.primary not in shown
     assert keys.secondary not in shown
     assert json.loads(dump(keys))["primaryKey"] == keys.primary
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            'goo.gle/debugstr  \nname: "iris"\ncredentials {\n  key: "SECRET"\n}\n'
+            ": Proto constraint validation failed (A: b)",
+            "Proto constraint validation failed (A: b)",
+        ),
+        ("Duplicated credential key: 'SECRET'", "Duplicated credential key: (hidden)"),
+        ('credentials { key: "SECRET" client: "" } is wrong', 'credentials { key: (hidden) client: "" } is wrong'),
+        ("the value SECRET is wrong", "the value (hidden) is wrong"),
+        ("route: unknown cluster 'iris/blue@1'", "route: unknown cluster 'iris/blue@1'"),
+    ],
+)
+def test_reasons_of_envoy_are_shown_without_keys(message: str, shown: str) -> None:
+    assert redact(message, ["SECRET", ""]) == shown
