@@ -17,6 +17,7 @@ from console.down import stop_installation
 from console.exits import Exit
 from console.foreground import until_signal
 from console.hints import paste
+from console.logbook import logging_to
 from console.paths import Paths
 from console.progress import Progress
 from console.score import ask, explain
@@ -28,6 +29,8 @@ from spec.errors import HeadgateError
 PATIENCE = 30.0
 SHOWN = 60
 """Characters of an answer that are printed."""
+MACHINE = ("envoy_bin", "envoy_concurrency", "conda", "log_level")
+"""Settings that belong to this machine; variables and files of another installation give the demo no others."""
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Headgate demo",
     "GIT_AUTHOR_EMAIL": "demo@headgate.invalid",
@@ -77,21 +80,27 @@ def free_port() -> int:
         return port
 
 
-async def run(flags: Mapping[str, object], *, exit_after: bool) -> Exit:
-    """Run the demo until a signal, or with `exit_after` until every endpoint is scored; stop everything after."""
+async def run(flags: Mapping[str, object], *, exit_after: bool, keep: bool = False) -> Exit:
+    """Run the demo until a signal, or with `exit_after` until every endpoint is scored; stop everything after.
+
+    The scratch folder is removed but for `keep`, or where something in it could not be stopped.
+    """
     scratch = Path(tempfile.mkdtemp(prefix="headgate-demo-"))
     stop = asyncio.Event()
     with until_signal(stop), Progress() as progress:
         settings = _settings(flags, scratch)
         stage = Stage(settings, progress, stop, exit_after=exit_after)
         try:
-            progress.say(f"The demo lives in {scratch} and is removed at the end.")
+            progress.say(f"The demo lives in {scratch}.")
             await asyncio.to_thread(copy_examples, scratch / "repo")
-            return await stage.play()
+            with logging_to(settings, progress):
+                return await stage.play()
         finally:
             progress.say("Stopping everything …")
-            await _clean(settings, scratch)
-            progress.say("Everything is stopped and removed.")
+            await _stop(settings)
+            if not keep:
+                await asyncio.to_thread(_remove, settings, scratch)
+            progress.say(f"Everything is stopped{f'; the files are in {scratch}' if keep else ' and removed'}.")
 
 
 def _settings(flags: Mapping[str, object], scratch: Path) -> Settings:
@@ -99,14 +108,16 @@ def _settings(flags: Mapping[str, object], scratch: Path) -> Settings:
     given = {name: value for name, value in flags.items() if name != "config"}
     fixed = {"repo": str(scratch / "repo"), "state_dir": str(scratch / "state"), "address": "127.0.0.1"}
     port = given.get("port") or str(free_port())
-    return load({**given, **fixed, "port": port}, config=str(config) if config else None)
+    return load({**given, **fixed, "port": port}, config=str(config) if config else None, only=MACHINE)
 
 
-async def _clean(settings: Settings, scratch: Path) -> None:
+async def _stop(settings: Settings) -> None:
     await stop_installation(Paths(settings.state_dir), PATIENCE)
-    run_directory = Paths(settings.state_dir).run
-    await asyncio.to_thread(shutil.rmtree, run_directory, ignore_errors=True)
-    await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+
+
+def _remove(settings: Settings, scratch: Path) -> None:
+    shutil.rmtree(Paths(settings.state_dir).run, ignore_errors=True)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 @dataclass
@@ -122,16 +133,16 @@ class Stage:
 
     async def play(self) -> Exit:
         """Serve, score, and wait for the end."""
-        from console import app
+        from console.app import run as serve
 
-        serving = asyncio.create_task(app.run(self.settings, stop=self.stop, report=self._report))
+        serving = asyncio.create_task(serve(self.settings, stop=self.stop, report=self._report))
         scoring = asyncio.create_task(self._score_all())
         stopping = asyncio.create_task(self.stop.wait())
         try:
             await asyncio.wait({serving, scoring, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if scoring.done() and not self.stop.is_set() and not serving.done():
                 scoring.result()
-                self._tell()
+                await asyncio.to_thread(self._tell)
                 if not self.exit_after:
                     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
             return self._code(interrupted=self.stop.is_set())

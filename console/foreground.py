@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from console.logbook import logging_to
+from console.progress import Progress
 from console.settings import Settings
-from observability.events import Event
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -24,10 +25,10 @@ def until_signal(stop: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-async def serve(settings: Settings, report: Callable[[Event], None]) -> None:
+async def serve(settings: Settings, progress: Progress) -> None:
     """Run Headgate until a signal; the endpoints go on serving after it."""
-    from console import app
+    from console.app import run
 
     stop = asyncio.Event()
-    with until_signal(stop):
-        await app.run(settings, stop=stop, report=report)
+    with until_signal(stop), logging_to(settings, progress):
+        await run(settings, stop=stop, report=progress.report)

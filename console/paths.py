@@ -41,6 +41,11 @@ class Paths:
         return self.state / "api-token"
 
     @property
+    def log_file(self) -> Path:
+        """Headgate's own log."""
+        return self.state / "headgate.log"
+
+    @property
     def run_record(self) -> Path:
         """Names the directory of the sockets, so that every shell finds the same one."""
         return self.state / "run-directory"

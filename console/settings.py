@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
@@ -197,8 +197,13 @@ def _variable(key: str) -> str:
     return BY_NAME[key].variable
 
 
-def load(flags: Mapping[str, object] | None = None, *, config: str | None = None) -> Settings:
-    """Gather every setting; flags that are None were not given. Raises `SettingsError`."""
+def load(
+    flags: Mapping[str, object] | None = None, *, config: str | None = None, only: Collection[str] = tuple(BY_NAME)
+) -> Settings:
+    """Gather every setting; flags that are None were not given. Raises `SettingsError`.
+
+    Variables and files give only the settings named in `only`.
+    """
     path = find_file(config)
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     layers = (
@@ -210,6 +215,8 @@ def load(flags: Mapping[str, object] | None = None, *, config: str | None = None
     origins: dict[str, str] = {}
     for layer, name in layers:
         for key, value in layer.items():
+            if layer is not given and key not in only:
+                continue
             values[key] = value
             origins[key] = name(key)
     try:

@@ -42,9 +42,9 @@ def _count(number: int, noun: str) -> str:
 
 def print_schemas(name: str | None, output: Path | None) -> None:
     """List the schemas, print the one named, or write them to a folder. Raises `HeadgateError`."""
-    from spec.schemas import json_schemas
+    from spec.schema import schemas as make_schemas
 
-    schemas = json_schemas()
+    schemas = make_schemas()
     if name is not None and name not in schemas:
         raise HeadgateError(f"There is no schema {name!r}; there are: {', '.join(sorted(schemas))}.")
     chosen = {name: schemas[name]} if name else schemas

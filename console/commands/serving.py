@@ -32,7 +32,7 @@ def up(
         raise SettingsError("REPO: say which repository, as in: headgate up ~/models (or set repo in headgate.toml).")
     with Progress() as progress:
         progress.say(f"Headgate serves {settings.repo}; its memory is in {settings.state_dir}.")
-        asyncio.run(serve(settings, progress.report))
+        asyncio.run(serve(settings, progress))
     progress.say(_farewell(settings.state_dir, settings.repo))
 
 
@@ -83,6 +83,7 @@ def _count(number: int, noun: str) -> str:
 def demo(
     *,
     exit_after: Annotated[bool, typer.Option("--exit", help="Stop everything and exit 0 after scoring.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the scratch folder, with its logs.")] = False,
     **flags: object,
 ) -> None:
     """Bring the example repository up in a scratch folder, score each endpoint, and stop all of it at the end."""
@@ -90,4 +91,4 @@ def demo(
 
     from console.demo import run
 
-    raise typer.Exit(asyncio.run(run(flags, exit_after=exit_after)))
+    raise typer.Exit(asyncio.run(run(flags, exit_after=exit_after, keep=keep)))

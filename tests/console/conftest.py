@@ -1,8 +1,10 @@
 import asyncio
+import http.server
 import shutil
+import ssl
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,6 +38,7 @@ from console.shapes import (
     Status,
     Token,
 )
+from router import tls
 
 COMMIT = "3f2a9c41d0e7b5a6c8f9e0d1a2b3c4d5e6f70819"
 OLDER = "0badc0ffee" * 4
@@ -249,6 +252,63 @@ def live(service: FakeService, paths: Paths) -> Iterator[FakeService]:
     settings = Settings(state_dir=paths.state)
     with running(service, settings, paths):
         yield service
+
+
+@dataclass
+class Model:
+    """An endpoint that records what it is sent and answers what it is told."""
+
+    port: int
+    ca: str
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+    seen: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    told: Callable[[], object] = lambda: None
+
+    def access(self, **changes: object) -> Access:
+        known = {
+            "scoring_uri": f"https://127.0.0.1:{self.port}/endpoints/iris/score",
+            "auth_mode": "key",
+            "credential": "first-key",
+            "ca_certificate": self.ca,
+        }
+        return Access.model_validate({**known, **changes})
+
+
+@pytest.fixture
+def model(home: Path) -> Iterator[Model]:
+    made = tls.ensure(home / "tls", ("127.0.0.1", "iris.models.example"), datetime.now(UTC))
+    (home / "server.pem").write_bytes(as_bytes(made.certificate_pem) + as_bytes(made.key_pem))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(home / "server.pem")
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            found.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+            self.send_response(found.status)
+            answer = b'{"answer": 42}'
+            for name, value in {**found.headers, "Content-Length": str(len(answer))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(answer)
+            found.told()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        found = Model(server.server_port, str(made.ca_path))
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield found
+        server.shutdown()
+        thread.join()
+
+
+def as_bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text
 
 
 @pytest.fixture

@@ -1,13 +1,9 @@
 """Scoring: over HTTPS with the installation's CA, never through a proxy on loopback, and what errors mean."""
 
-import http.server
 import io
 import json
-import ssl
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,66 +14,10 @@ import pytest
 from console.cli import main
 from console.paths import Paths
 from console.score import Reply, UnreachableError, ask, explain
-from console.shapes import Access
 from router import tls
 
 if TYPE_CHECKING:
-    from conftest import FakeService
-
-
-@dataclass
-class Model:
-    """An endpoint that records what it is sent and answers what it is told."""
-
-    port: int
-    ca: str
-    status: int = 200
-    headers: dict[str, str] = field(default_factory=dict)
-    seen: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-
-    def access(self, **changes: object) -> Access:
-        known = {
-            "scoring_uri": f"https://127.0.0.1:{self.port}/endpoints/iris/score",
-            "auth_mode": "key",
-            "credential": "first-key",
-            "ca_certificate": self.ca,
-        }
-        return Access.model_validate({**known, **changes})
-
-
-@pytest.fixture
-def model(home: Path) -> Iterator[Model]:
-    made = tls.ensure(home / "tls", ("127.0.0.1", "iris.models.example"), datetime.now(UTC))
-    (home / "server.pem").write_bytes(as_bytes(made.certificate_pem) + as_bytes(made.key_pem))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(home / "server.pem")
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            found.seen.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
-            self.send_response(found.status)
-            answer = b'{"answer": 42}'
-            for name, value in {**found.headers, "Content-Length": str(len(answer))}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        found = Model(server.server_port, str(made.ca_path))
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        yield found
-        server.shutdown()
-        thread.join()
-
-
-def as_bytes(text: str | bytes) -> bytes:
-    return text.encode() if isinstance(text, str) else text
+    from conftest import FakeService, Model
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +27,7 @@ def _dead_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "http://127.0.0.1:1")
 
 
-def test_a_request_carries_credential_and_deployment(model: Model) -> None:
+def test_a_request_carries_credential_and_deployment(model: "Model") -> None:
     reply = ask(model.access(), b"[1]", deployment="green")
     assert (reply.status, reply.body) == (200, b'{"answer": 42}')
     [(path, headers, body)] = model.seen
@@ -96,7 +36,7 @@ def test_a_request_carries_credential_and_deployment(model: Model) -> None:
     assert headers["azureml-model-deployment"] == "green"
 
 
-def test_the_host_form_is_reached_without_name_resolution(model: Model) -> None:
+def test_the_host_form_is_reached_without_name_resolution(model: "Model") -> None:
     access = model.access(
         scoring_uri=f"https://iris.models.example:{model.port}/score", connect_to=f"127.0.0.1:{model.port}"
     )
@@ -104,7 +44,7 @@ def test_the_host_form_is_reached_without_name_resolution(model: Model) -> None:
     assert model.seen[0][1]["host"] == f"iris.models.example:{model.port}"
 
 
-def test_a_certificate_of_another_ca_is_refused(model: Model, home: Path) -> None:
+def test_a_certificate_of_another_ca_is_refused(model: "Model", home: Path) -> None:
     other = tls.ensure(home / "other", ("127.0.0.1",), datetime.now(UTC))
     with pytest.raises(UnreachableError, match=r"(?i)certificate"):
         ask(model.access(ca_certificate=str(other.ca_path)), b"[]")
@@ -112,7 +52,7 @@ def test_a_certificate_of_another_ca_is_refused(model: Model, home: Path) -> Non
         ask(model.access(ca_certificate=None), b"[]")
 
 
-def test_nobody_listening_is_said_so(model: Model) -> None:
+def test_nobody_listening_is_said_so(model: "Model") -> None:
     with pytest.raises(UnreachableError, match="cannot be reached"):
         ask(model.access(scoring_uri="https://127.0.0.1:1/score"), b"[]")
 
@@ -146,7 +86,7 @@ def test_a_missing_deployment_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def invoke(
     live: "FakeService",
-    model: Model,
+    model: "Model",
     paths: Paths,
     monkeypatch: pytest.MonkeyPatch,
     capsysbinary: pytest.CaptureFixture[bytes],
@@ -166,7 +106,7 @@ def invoke(
 
 
 def test_invoke_sends_text_a_file_or_standard_input(
-    invoke: Callable[..., SimpleNamespace], model: Model, home: Path
+    invoke: Callable[..., SimpleNamespace], model: "Model", home: Path
 ) -> None:
     (home / "body.json").write_bytes(b"[2]")
     assert invoke("-d", "[1]").out == '{"answer": 42}\n'
@@ -177,7 +117,7 @@ def test_invoke_sends_text_a_file_or_standard_input(
 
 
 def test_invoke_takes_the_sample_request(
-    invoke: Callable[..., SimpleNamespace], model: Model, live: "FakeService"
+    invoke: Callable[..., SimpleNamespace], model: "Model", live: "FakeService"
 ) -> None:
     nothing = invoke()
     assert nothing.code == 1
@@ -187,7 +127,7 @@ def test_invoke_takes_the_sample_request(
     assert model.seen[0][2] == b'{"data": [[1, 2]]}'
 
 
-def test_invoke_shows_headers_and_explains_a_failure(invoke: Callable[..., SimpleNamespace], model: Model) -> None:
+def test_invoke_shows_headers_and_explains_a_failure(invoke: Callable[..., SimpleNamespace], model: "Model") -> None:
     assert invoke("-d", "[]", "-i").out.startswith("200 OK\n")
     model.status, model.headers = 424, {"azureml-model-deployment": "blue"}
     found = invoke("-d", "[]")
