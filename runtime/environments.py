@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.artifacts import remove, write_whole
+from runtime.conda import Conda, CondaLock
 from runtime.fault import ReleaseError, WorldError
 from runtime.interpreters import Interpreter, fetch, installed, matching, nearest
-from runtime.requirements import Wanted
+from runtime.requirements import Wanted, wanted
 from runtime.uv import fault_of, run_uv
+from spec.release import Recipe
 
 RESOLVE_SECONDS = 900.0
 INSTALL_SECONDS = 3600.0
@@ -59,14 +61,21 @@ class Lock:
 class Environments:
     """The environments below `<state>/environments` and their locks below `<state>/locks`."""
 
-    def __init__(self, state: Path, *, parallel: int = 2, fetch_python: bool = True) -> None:
+    def __init__(
+        self, state: Path, *, parallel: int = 2, fetch_python: bool = True, conda: Path | None = None
+    ) -> None:
         self._environments = state / "environments"
         self._locks = state / "locks"
         self._fetch_python = fetch_python
+        self._conda = Conda(conda) if conda else None
         self._unfetchable: set[str] = set()
         self._building: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._slots = asyncio.Semaphore(parallel)
         self._platform = f"{sysconfig.get_platform()}-{platform.libc_ver()[0]}"
+
+    def wanted(self, recipe: Recipe) -> Wanted:
+        """The dependency set of a recipe; conda's own packages are left to a configured conda."""
+        return wanted(recipe, use_conda=self._conda is not None)
 
     def key(self, wanted: Wanted) -> str:
         """The environment's name on this platform."""
@@ -116,19 +125,39 @@ class Environments:
 
     async def _build(self, key: str, wanted: Wanted, progress: Progress) -> Built:
         self.log(key).parent.mkdir(parents=True, exist_ok=True)
+        if self._conda is not None and wanted.conda is not None:
+            return await self._build_by_conda(self._conda, key, wanted, wanted.conda, progress)
         lock = self._read_lock(key)
         if lock is None:
             interpreter, lock = await self._resolve(key, wanted, progress)
         else:
             interpreter = await self._interpreter_of(lock, key, wanted)
         progress("installing", f"installing {lock.packages} packages on Python {interpreter.version}")
-        venv = self._environments / key / f"venv-{uuid.uuid4().hex[:8]}"
+        venv = self._new_venv(key)
         try:
             await self._install(venv, interpreter, lock, wanted)
-            return await asyncio.to_thread(self._mark, key, venv, lock)
-        except BaseException:
+            return await asyncio.to_thread(self._mark, key, venv, lock.notes)
+        finally:
+            await self._remove_unfinished(key, venv)
+
+    async def _build_by_conda(
+        self, conda: Conda, key: str, wanted: Wanted, document: str, progress: Progress
+    ) -> Built:
+        progress("installing", f"making the environment of {wanted.label} with {conda.executable.name}")
+        venv = self._new_venv(key)
+        try:
+            await conda.create(venv, document, CondaLock.of(self._locks, key), wanted.label)
+            return await asyncio.to_thread(self._mark, key, venv, ())
+        finally:
+            await self._remove_unfinished(key, venv)
+
+    def _new_venv(self, key: str) -> Path:
+        """A place that no unfinished build of an earlier process writes to."""
+        return self._environments / key / f"venv-{uuid.uuid4().hex[:8]}"
+
+    async def _remove_unfinished(self, key: str, venv: Path) -> None:
+        if _venv_of(self._environments / key / "environment.json") != venv.name:
             await asyncio.shield(asyncio.to_thread(remove, venv))
-            raise
 
     async def _install(self, venv: Path, interpreter: Interpreter, lock: Lock, wanted: Wanted) -> None:
         log = venv.parent / "build.log"
@@ -142,17 +171,17 @@ class Environments:
         if outcome.returncode != 0:
             raise fault_of(outcome, f"the packages of {wanted.label} cannot be installed", log)
 
-    def _mark(self, key: str, venv: Path, lock: Lock) -> Built:
+    def _mark(self, key: str, venv: Path, notes: tuple[Note, ...]) -> Built:
         """Make the new environment the current one; the one before stays, replicas may still run from it."""
         directory = self._environments / key
         marker = directory / "environment.json"
         before = _venv_of(marker)
-        facts = {"venv": venv.name, "python": lock.python, "packages": _packages(venv), "notes": lock.notes}
+        facts = {"venv": venv.name, "packages": _packages(venv), "notes": notes}
         write_whole(marker, json.dumps(facts).encode())
         for other in directory.glob("venv-*"):
             if other.name not in {venv.name, before}:
                 remove(other)
-        return Built(key, venv / "bin" / "python", lock.notes)
+        return Built(key, venv / "bin" / "python", notes)
 
     def _read_lock(self, key: str) -> Lock | None:
         try:
@@ -223,7 +252,9 @@ class Environments:
         directory = self._environments / key
         output = directory / f"lock-{uuid.uuid4().hex[:8]}.txt"
         await asyncio.to_thread(_write_lines, directory / "requirements.in", wanted.requirements)
-        compiling = ["pip", "compile", "--quiet", "--generate-hashes", "--no-header", *wanted.options]
+        await asyncio.to_thread(_write_lines, directory / "constraints.txt", wanted.constraints)
+        bounds = ["--constraints", "constraints.txt"]
+        compiling = ["pip", "compile", "--quiet", "--generate-hashes", "--no-header", *bounds, *wanted.options]
         target = ["--python", str(interpreter.path), "--output-file", str(output), "requirements.in"]
         try:
             outcome = await run_uv([*compiling, *target], log=self.log(key), seconds=RESOLVE_SECONDS)

@@ -13,7 +13,6 @@ from runtime.fault import ReleaseError, as_failed
 from runtime.layouts import Layouts
 from runtime.prepared import Prepared
 from runtime.replica import Preparation, Stage
-from runtime.requirements import wanted
 from spec.errors import TransientError
 from spec.release import Recipe, ReleaseRef, Server
 
@@ -97,7 +96,9 @@ class Preparer:
         """
         artifacts = {oid for recipe in live.values() for oid in _objects(recipe)}
         environments = {
-            self._environments.key(wanted(recipe)) for recipe in live.values() if recipe.server in _SERVED
+            self._environments.key(self._environments.wanted(recipe))
+            for recipe in live.values()
+            if recipe.server in _SERVED
         }
 
         def sweep() -> None:
@@ -111,7 +112,7 @@ class Preparer:
         """The key of a recipe's environment; none for a container, nor for requirements that were refused."""
         with suppress(ReleaseError):
             if recipe.server in _SERVED:
-                yield self._environments.key(wanted(recipe))
+                yield self._environments.key(self._environments.wanted(recipe))
 
     async def _attempt(self, release: ReleaseRef, recipe: Recipe, report: Report) -> Prepared:
         def progress(_step: str, message: str) -> None:
@@ -121,7 +122,7 @@ class Preparer:
         _refuse_containers(release, recipe)
         progress("materialising", _materialising(recipe))
         layout = await asyncio.to_thread(self._layouts.ensure, release, recipe)
-        built = await self._environments.ensure(wanted(recipe), progress)
+        built = await self._environments.ensure(self._environments.wanted(recipe), progress)
         for reason, message in built.notes:
             await self._note(release, f"{reason}: {message}")
         await self._note(release, f"environment {built.key} ({recipe.environment.label}) is ready: {built.python}")

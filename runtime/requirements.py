@@ -15,6 +15,8 @@ from runtime.fault import ReleaseError
 from spec.release import Recipe, Server
 
 INFERENCE_SERVER = "azureml-inference-server-http"
+_WITH_PKG_RESOURCES = "setuptools<81"
+"""Newer ones lack pkg_resources, which older packages import (gunicorn 20.1 of inference servers up to 1.0)."""
 _MLFLOW = frozenset({"mlflow", "mlflow-skinny"})
 _INDEX_OPTIONS = {
     "-i": "--index-url",
@@ -38,12 +40,17 @@ class Wanted:
     requirements: tuple[str, ...]
     options: tuple[str, ...]
     """Arguments of `uv pip compile` and `uv pip install`."""
+    constraints: tuple[str, ...] = ()
+    """Bounds on packages that others may bring."""
     conda: str | None = None
     """The conda file as JSON, where a real conda builds the environment."""
 
     def key(self, platform: str) -> str:
         """Sixteen hex digits of the SHA-256 of all that decides the environment's content."""
-        facts = [self.python, self.exact_python, sorted(self.requirements), self.options, self.conda, platform]
+        facts = [
+            *(self.python, self.exact_python, sorted(self.requirements), self.options),
+            *(self.constraints, self.conda, platform),
+        ]
         return hashlib.sha256(json.dumps(facts, separators=(",", ":")).encode()).hexdigest()[:16]
 
 
@@ -58,6 +65,7 @@ def wanted(recipe: Recipe, *, use_conda: bool = False) -> Wanted:
         exact_python=recipe.exact_python,
         requirements=(*environment.requirements, *_added(recipe, named)),
         options=tuple(_options(environment.pip_options, environment.label)),
+        constraints=() if "setuptools" in named else (_WITH_PKG_RESOURCES,),
         conda=environment.conda if use_conda else None,
     )
 
@@ -67,8 +75,8 @@ def _added(recipe: Recipe, named: set[str]) -> Iterator[str]:
     if INFERENCE_SERVER not in named:
         yield INFERENCE_SERVER
     if recipe.environment.conda is not None and "setuptools" not in named:
-        # Conda puts setuptools into every environment, and older packages import its pkg_resources unasked.
-        yield "setuptools<81"
+        # Conda puts setuptools into every environment, and older packages import it unasked.
+        yield _WITH_PKG_RESOURCES
     if recipe.server is Server.MLFLOW:
         if not named & _MLFLOW:
             yield "mlflow-skinny"

@@ -29,6 +29,7 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _AWAY = (
     *("error sending request", "dns error", "failed to lookup address", "connection refused", "connection reset"),
     *("connect error", "operation timed out", "connection timed out", "no space left", "disk quota exceeded"),
+    *("condahttperror", "http 000", "could not resolve host"),
 )
 _AWAY_OF_UV = (
     *("server error (5", "client error (401", "client error (403", "client error (407", "client error (429"),

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ from pathlib import Path
 import psutil
 import pytest
 from packaging.version import Version
+from uv import find_uv_bin
 
+from runtime.conda import with_server
 from runtime.environments import Environments
 from runtime.fault import ReleaseError, WorldError
 from runtime.interpreters import Interpreter, matching, nearest, request
@@ -118,6 +121,10 @@ class TestWanted:
             small("a", "b", python="3.11", options=("--pre",)),
         ]
         assert len({first.key("x"), first.key("y"), *(other.key("x") for other in others)}) == 6
+
+    def test_others_bring_a_setuptools_that_old_packages_can_use(self) -> None:
+        assert wanted(recipe("numpy")).constraints == ("setuptools<81",)
+        assert wanted(recipe("setuptools==82")).constraints == ()
 
 
 class TestInterpreters:
@@ -318,6 +325,58 @@ class TestFailures:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert uvs() == []
+
+
+FAKE_CONDA = """#!{python}
+import os, pathlib, subprocess, sys
+args = sys.argv[1:]
+prefix = args[args.index("-p") + 1]
+venv = lambda: subprocess.run(["{uv}", "venv", "-q", "--no-config", "-p", "{python}", prefix], check=True)
+if args[:2] == ["env", "create"]:
+    print(pathlib.Path(args[args.index("-f") + 1]).read_text())
+    if "no-such" in pathlib.Path(args[args.index("-f") + 1]).read_text():
+        sys.exit("PackagesNotFoundError: no-such")
+    venv()
+    subprocess.run(["{uv}", "pip", "install", "-q", "-p", prefix, "six==1.16.0"], check=True)
+elif args[0] == "list":
+    print("@EXPLICIT\\nhttps://conda.anaconda.org/conda-forge/noarch/tzdata.conda#0")
+elif args[0] == "create":
+    assert "@EXPLICIT" in pathlib.Path(args[args.index("--file") + 1]).read_text()
+    venv()
+"""
+
+
+@pytest.mark.real
+class TestConda:
+    """A configured conda, stood in for by a script, makes what a conda file asks for."""
+
+    @pytest.fixture
+    def environments(self, tmp_path: Path) -> Environments:
+        program = tmp_path / "conda"
+        program.write_text(FAKE_CONDA.format(python=sys.executable, uv=find_uv_bin()))
+        program.chmod(0o755)
+        return Environments(tmp_path, conda=program)
+
+    async def test_is_used_and_locked(self, environments: Environments, tmp_path: Path) -> None:
+        given = environments.wanted(recipe(conda='{"dependencies":["python=3.10","cudatoolkit"]}'))
+        progress = Progress()
+        built = await environments.ensure(given, progress)
+        log = environments.log(built.key).read_text()
+        assert '["python=3.10", "cudatoolkit", "pip", {"pip": ["azureml-inference-server-http"]}]' in log
+        assert progress == ["installing: making the environment of inline with conda"]
+        shutil.rmtree(tmp_path / "environments")
+        again = await environments.ensure(given, progress)
+        assert versions(again.python) == {"six": "1.16.0"}
+        assert "env create" not in environments.log(built.key).read_text()
+
+    async def test_its_failure_is_told(self, environments: Environments) -> None:
+        given = environments.wanted(recipe(conda='{"dependencies":["no-such"]}'))
+        with pytest.raises(ReleaseError, match="PackagesNotFoundError"):
+            await environments.ensure(given, Progress())
+
+    def test_a_server_that_the_user_pinned_stays(self) -> None:
+        document = '{"dependencies":["pip",{"pip":["azureml_inference_server_http==1.4.1"]}]}'
+        assert json.loads(with_server(document)) == json.loads(document)
 
 
 def uvs() -> list[psutil.Process]:
