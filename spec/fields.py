@@ -3,9 +3,18 @@
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError
 
@@ -29,6 +38,17 @@ class Strict(BaseModel):
     """A mapping whose keys are all known, and whose values are never null."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, protected_namespaces=())
+
+    dropped: ClassVar[tuple[str, ...]] = ()
+    """Keys that Azure's loader drops silently, whatever is in them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def drop(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the file holds
+        """Leave out the keys that are dropped."""
+        if not cls.dropped or not isinstance(data, dict):
+            return data
+        return {key: value for key, value in data.items() if key not in cls.dropped}
 
     @field_validator("*", mode="before")
     @classmethod

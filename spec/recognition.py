@@ -24,7 +24,7 @@ _MODEL_KEYS = frozenset(ModelFile.model_fields)
 _ENVIRONMENT_KEYS = frozenset(EnvironmentFile.model_fields)
 _MODEL_TYPES = frozenset({"custom_model", "mlflow_model", "triton_model"})
 _PLAUSIBLE = re.compile(
-    r"online(?:endpoint|deployment)|^\s*(?:endpoint_name|auth_mode|mirror_traffic|traffic)\s*:",
+    r"online(?:endpoint|deployment)|^\s*(?:endpoint_name|auth_mode|mirror_traffic|traffic|instance_type|code_configuration)\s*:",
     re.IGNORECASE | re.MULTILINE,
 )
 _ENDPOINT_NAME = re.compile(r"^\s*endpoint_name\s*:\s*['\"]?([A-Za-z][-A-Za-z0-9]*)", re.MULTILINE)

@@ -56,6 +56,8 @@ class CuratedFields(Strict):
 class SettingsFile(Strict):
     """What holds for the whole repository; one file at most."""
 
+    dropped = ("$schema",)
+
     kind: Literal["settings"] = Field(description="Says that this is Headgate's settings file.")
     default_runtime: Str = Field(default=PROCESS, description="Runtime of managed endpoints.")
     computes: dict[Str, Str] = Field(default={}, description="Compute name of Kubernetes endpoints → runtime.")
@@ -69,6 +71,8 @@ class SettingsFile(Strict):
 
 class ValuesFile(Strict):
     """What fills placeholders: `{{X}}`, `${X}`, and `<X>` where X is listed; one file at most."""
+
+    dropped = ("$schema",)
 
     kind: Literal["values"] = Field(description="Says that this is Headgate's values file.")
     values: dict[Str, Any] = Field(default={}, description="Placeholder → text or number.")

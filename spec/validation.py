@@ -20,7 +20,6 @@ _SHAPE_MESSAGES = {
     "list_type": "must be a list.",
     "model_type": "must be a mapping.",
     "model_attributes_type": "must be a mapping.",
-    "invalid_key": "must be text.",
 }
 
 
@@ -37,7 +36,7 @@ def _problem(model: type[BaseModel], document: Document, details: ErrorDetails) 
     dotted = ".".join(str(part) for part in path)
     subject = f"`{dotted}`" if dotted else "This file"
     match details["type"]:
-        case "extra_forbidden":
+        case "extra_forbidden" | "invalid_key":
             return _unknown(model, document, path)
         case "missing":
             return document.problem(path, f"{subject} is missing and required: add it.", allowed="a value")

@@ -4,7 +4,6 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from spec.azure.endpoint import drop
 from spec.fields import Facts, Int, Str, Strict, Words, choice, reject
 
 MODEL_TYPES = ("custom_model", "mlflow_model", "triton_model")
@@ -18,6 +17,11 @@ class TemplateReference(Strict):
 
 class InlineModel(Strict):
     """A model inside a deployment; name and version are optional."""
+
+    dropped = (
+        "$schema", "id", "utc_time_created", "creation_context", "job_name", "latest_version",
+        "intellectual_property",
+    )  # fmt: skip
 
     name: Str = Field(default="", description="The model's name; part of `AZUREML_MODEL_DIR`.")
     version: Words = Field(default="", description="The model's version; `1` where none is given.")
@@ -34,15 +38,6 @@ class InlineModel(Strict):
     system_metadata: Facts = Field(default={}, description="Azure's own; not used.")
     default_deployment_template: TemplateReference | None = Field(default=None, description="Azure's own; not used.")
     allowed_deployment_templates: list[TemplateReference] = Field(default=[], description="Azure's own; not used.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def drop_read_only(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the file holds
-        """Drop the keys that Azure's loader drops silently."""
-        return drop(
-            data, "$schema", "id", "utc_time_created", "creation_context", "job_name", "latest_version",
-            "intellectual_property",
-        )  # fmt: skip
 
 
 class ModelFile(InlineModel):
@@ -76,6 +71,8 @@ class InferenceRoutes(Strict):
 class InlineEnvironment(Strict):
     """An environment inside a deployment: an image, a build, a conda file."""
 
+    dropped = ("$schema", "id", "creation_context", "latest_version", "intellectual_property")
+
     name: Str = Field(default="", description="The environment's name.")
     version: Words = Field(default="", description="The environment's version; `1` where none is given.")
     description: Str = Field(default="", description="What the environment is for.")
@@ -92,14 +89,14 @@ class InlineEnvironment(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def drop_read_only(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the file holds
-        """Drop the keys that Azure's loader drops silently, and refuse a conda file in the wrong place."""
+    def check(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the file holds
+        """Refuse a conda environment in the place of an environment."""
         if isinstance(data, dict) and ("channels" in data or "dependencies" in data):
             raise reject(
                 "is a conda environment itself (`channels`, `dependencies`): put it below the key `conda_file`.",
                 "image, build, conda_file",
             )
-        return drop(data, "$schema", "id", "creation_context", "latest_version", "intellectual_property")
+        return data
 
 
 class EnvironmentFile(InlineEnvironment):

@@ -6,7 +6,6 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from spec.azure.asset import InlineEnvironment, InlineModel
 from spec.azure.collector import DataCollector
-from spec.azure.endpoint import drop
 from spec.fields import (
     SHAPES,
     Access,
@@ -51,14 +50,10 @@ EnvironmentField = Annotated[
 class CodeConfiguration(Strict):
     """The user's code."""
 
+    dropped = ("$schema",)
+
     code: Str = Field(default="", description="Folder with the code, relative to this YAML file.")
     scoring_script: Str = Field(default="", description="Entry script with `init()` and `run()`, within the folder.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def drop_read_only(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the file holds
-        """Drop the keys that Azure's loader drops silently."""
-        return drop(data, "$schema")
 
 
 class RequestSettings(Strict):
@@ -111,6 +106,8 @@ class ScaleFields(Strict):
 class Deployment(Strict):
     """What managed and Kubernetes online deployments share."""
 
+    dropped = ("$schema", "creation_context")
+
     name: Name = Field(description="The deployment's name, unique in its endpoint; lower-cased.")
     endpoint_name: EndpointName = Field(
         default="", description="The endpoint; may be left out where the folder holds just one."
@@ -140,12 +137,6 @@ class Deployment(Strict):
     data_collector: DataCollector | None = Field(default=None, description="Collection of inputs and outputs.")
     id: Str = ignored("the resource id.")
     provisioning_state: Str = ignored("the state.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def drop_read_only(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the file holds
-        """Drop the keys that Azure's loader drops silently."""
-        return drop(data, "$schema", "creation_context")
 
 
 def _managed_request(settings: RequestSettings) -> RequestSettings:

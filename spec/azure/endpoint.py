@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from spec.fields import Access, Facts, Int, Name, Str, Strict, choice, ignored, reject, snake, text
 
@@ -62,6 +62,8 @@ def _mirror(mirror: dict[str, int]) -> dict[str, int]:
 class Endpoint(Strict):
     """What managed and Kubernetes online endpoints share."""
 
+    dropped = ("$schema", "kind")
+
     name: Name = Field(description="The endpoint's name, unique in the repository; lower-cased.")
     description: Str = Field(default="", description="What the endpoint is for.")
     tags: Facts = Field(default={}, description="Tags of your own.")
@@ -81,12 +83,6 @@ class Endpoint(Strict):
     scoring_uri: Str = ignored("the scoring URL.")
     openapi_uri: Str = ignored("the OpenAPI URL.")
     location: Str = ignored("the region.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def drop_read_only(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the file holds
-        """Drop the keys that Azure's loader drops silently."""
-        return drop(data, "$schema", "kind")
 
 
 class ManagedEndpoint(Endpoint):
@@ -110,11 +106,6 @@ class KubernetesEndpoint(Endpoint):
     compute: Annotated[Str, AfterValidator(_compute)] = Field(
         description="`azureml:NAME`; the repository's settings map NAME to a runtime."
     )
-
-
-def drop(data: Any, *keys: str) -> Any:  # noqa: ANN401 - whatever the file holds
-    """A mapping without those keys; anything else as it is."""
-    return {key: value for key, value in data.items() if key not in keys} if isinstance(data, dict) else data
 
 
 def endpoint_type(data: dict[Any, Any]) -> type[ManagedEndpoint] | type[KubernetesEndpoint]:

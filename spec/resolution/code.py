@@ -2,6 +2,8 @@
 
 import ast
 import posixpath
+import re
+import sys
 import warnings
 
 from spec import artifacts
@@ -31,7 +33,6 @@ def resolve(ground: Ground, scope: Scope, fields: CodeConfiguration) -> Code | N
     if path not in ground.repository.entries:
         _missing(ground, scope, fields.scoring_script, path, artifact.path)
         return None
-    _check_syntax(ground, scope, path)
     return Code(artifact, script)
 
 
@@ -44,8 +45,10 @@ def _missing(ground: Ground, scope: Scope, written: str, path: str, folder: str)
     scope.error(message, "scoring_script", found=written, allowed=", ".join(sorted(scripts)[:20]))
 
 
-def _check_syntax(ground: Ground, scope: Scope, path: str) -> None:
-    text = ground.repository.text(path) if path.endswith(".py") else None
+def check(ground: Ground, scope: Scope, code: Code, python: str | None) -> None:
+    """Note an entry script that is not valid Python, unless it is written for a newer one than Headgate's."""
+    path = posixpath.join(code.artifact.path, code.scoring_script)
+    text = ground.repository.text(path) if path.endswith(".py") and not _is_newer(python) else None
     if text is None or text.startswith(LFS.decode()):
         return
     try:
@@ -57,3 +60,8 @@ def _check_syntax(ground: Ground, scope: Scope, path: str) -> None:
         scope.findings.line_error(path, error.lineno or 1, message, error.offset or 1)
     except (ValueError, RecursionError, MemoryError):
         scope.findings.line_error(path, 1, "This entry script cannot be parsed as Python.")
+
+
+def _is_newer(python: str | None) -> bool:
+    found = re.match(r"(\d+)\.(\d+)", python or "")
+    return found is not None and (int(found[1]), int(found[2])) > sys.version_info[:2]

@@ -96,6 +96,8 @@ def _parts(ground: Ground, scope: Scope, fields: Deployment) -> Parts | None:
     resolved = environments.resolve(ground, scope.below("environment"), written) if written is not None else None
     setting = serving.setting(ground, scope, fields, found_model, resolved)
     size = sizes.resolve(ground, scope, fields)
+    if found_code is not None:
+        codes.check(ground, scope, found_code, setting.environment.python if setting is not None else None)
     _check_variables(scope, fields)
     return None if setting is None or size is None else Parts(found_model, found_code, setting, size)
 
