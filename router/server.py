@@ -11,6 +11,7 @@ import grpc
 import grpc.aio
 
 from router.bootstrap import GRPC_SERVER_OPTIONS
+from router.credentials import redact
 from router.desired import Desired
 from router.messages import message
 from router.sequence import Push, Stream
@@ -167,7 +168,8 @@ def _request(received: Any) -> Request:  # noqa: ANN401 - its class exists only 
         unsubscribe=tuple(received.resource_names_unsubscribe),
         initial=dict(received.initial_resource_versions),
         nonce=received.response_nonce,
-        error=received.error_detail.message if received.HasField("error_detail") else None,
+        # Envoy repeats what it refuses, with the keys of the endpoint.
+        error=redact(received.error_detail.message) if received.HasField("error_detail") else None,
     )
 
 

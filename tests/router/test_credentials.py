@@ -58,9 +58,8 @@ def test_keys_show_in_no_repr_and_no_log(caplog: pytest.LogCaptureFixture) -> No
     ("message", "shown"),
     [
         (
-            'goo.gle/debugstr  \nname: "iris"\ncredentials {\n  key: "SECRET"\n}\n'
-            ": Proto constraint validation failed (A: b)",
-            "Proto constraint validation failed (A: b)",
+            'goo.gle/debugstr  \ncredentials {\n  key: "SECRET"\n}\n: Proto constraint validation failed (A)',
+            "Proto constraint validation failed (A)",
         ),
         ("Duplicated credential key: 'SECRET'", "Duplicated credential key: (hidden)"),
         ('credentials { key: "SECRET" client: "" } is wrong', 'credentials { key: (hidden) client: "" } is wrong'),
