@@ -1,9 +1,10 @@
 """Live progress of `up` and `demo`: a line per event, and on a terminal a last line that says what is awaited."""
 
 import contextlib
+import io
 from datetime import datetime
 from types import TracebackType
-from typing import Self
+from typing import IO, Self, cast
 
 from rich.console import Console
 from rich.live import Live
@@ -30,11 +31,43 @@ WORDS = {
 MAX_AWAITED = 4
 
 
+class _Patient(io.TextIOBase):
+    """A stream whose other side may have gone: what is written then is lost, and nothing is raised."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        """The stream's own."""
+        return getattr(self._stream, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        """Whether it was a terminal."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """The stream's own."""
+        return self._stream.fileno()
+
+    def write(self, text: str, /) -> int:
+        """Write if somebody still reads."""
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush if somebody still reads."""
+        with contextlib.suppress(OSError):
+            self._stream.flush()
+
+
 class Progress:
     """Renders events until it is closed; it never raises, for a closed terminal must not end Headgate."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or out()
+        self._console.file = cast("IO[str]", _Patient(self._console.file))
         self._awaited: dict[str, str] = {}
         self._spinner = Spinner("dots", "")
         self._live: Live | None = None
@@ -50,20 +83,17 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
         if self._live:
-            with contextlib.suppress(OSError):
-                self._live.stop()
+            self._live.stop()
 
     def report(self, event: Event) -> None:
         """Show one event."""
         self._await(event)
-        with contextlib.suppress(OSError):
-            if self._live is None or event.reason not in QUIET:
-                entry(self._console, *line(event, self._console))
+        if self._live is None or event.reason not in QUIET:
+            entry(self._console, *line(event, self._console))
 
     def say(self, text: str, style: str | None = None) -> None:
         """Print text above the last line."""
-        with contextlib.suppress(OSError):
-            self._console.print(Text(text), style=style, soft_wrap=True)
+        self._console.print(Text(text), style=style, soft_wrap=True)
 
     def _await(self, event: Event) -> None:
         if not event.endpoint:
@@ -72,9 +102,10 @@ class Progress:
             self._awaited.pop(event.endpoint, None)
         else:
             self._awaited[event.endpoint] = WORDS.get(event.reason, event.reason)
-        self._spinner.update(text=self._waiting_for())
+        self._spinner.update(text=self.waiting_for())
 
-    def _waiting_for(self) -> Text:
+    def waiting_for(self) -> Text:
+        """What the last line says."""
         named = [f"{endpoint}: {word}" for endpoint, word in list(self._awaited.items())[:MAX_AWAITED]]
         more = len(self._awaited) - len(named)
         text = "  ".join([*named, *([f"and {more} more"] if more > 0 else [])])

@@ -1,0 +1,78 @@
+"""Live progress: lines anywhere, and on a terminal a last line that says what is awaited."""
+
+import io
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+
+from console.progress import Progress
+from observability.events import Event, EventType
+
+NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+URL = "https://127.0.0.1:8443/endpoints/iris/score"
+
+
+files: dict[Console, io.StringIO] = {}
+
+
+def console(*, terminal: bool, file: io.StringIO | None = None) -> Console:
+    file = file or io.StringIO()
+    made = Console(file=file, force_terminal=terminal, width=80, markup=False, highlight=False)
+    files[made] = file
+    return made
+
+
+def text(screen: Console) -> str:
+    return files[screen].getvalue()
+
+
+def test_each_event_is_a_plain_line_in_a_pipe() -> None:
+    screen = console(terminal=False)
+    with Progress(screen) as progress:
+        progress.report(Event(NOW, "iris", "Preparing", "installing [34] packages"))
+        progress.report(Event(NOW, "iris", "EndpointReady", "blue 100%", because={"scoring_uri": URL}))
+        progress.report(Event(NOW, "", "EnvoyRestarted", "it died", EventType.WARNING))
+    lines = text(screen).splitlines()
+    assert len(lines) == 3
+    assert "\x1b" not in text(screen)
+    assert "preparing  installing [34] packages" in lines[0]
+    assert URL in lines[1]
+    assert lines[2].split()[2:4] == ["headgate", "EnvoyRestarted"]
+
+
+def test_a_terminal_says_what_is_awaited() -> None:
+    progress = Progress(console(terminal=True))
+    progress.report(Event(NOW, "iris", "Preparing", ""))
+    progress.report(Event(NOW, "wine", "ReplicaStarting", ""))
+    assert progress.waiting_for().plain == "iris: preparing  wine: replica starting"
+    progress.report(Event(NOW, "iris", "EndpointReady", ""))
+    progress.report(Event(NOW, "wine", "EndpointRemoved", ""))
+    assert progress.waiting_for().plain == "all is well"
+
+
+def test_many_awaited_endpoints_stay_on_one_line() -> None:
+    progress = Progress(console(terminal=True))
+    for number in range(9):
+        progress.report(Event(NOW, f"endpoint-{number}", "Preparing", ""))
+    assert progress.waiting_for().plain.endswith("and 5 more")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_closed_terminal_ends_nothing(*, terminal: bool) -> None:
+    class Closed(io.StringIO):
+        def write(self, _: str) -> int:
+            raise OSError(5, "Input/output error")
+
+    with Progress(console(terminal=terminal, file=Closed())) as progress:
+        progress.report(Event(NOW, "iris", "EndpointReady", "blue 100%"))
+        progress.say("still here")
+
+
+def test_an_ascii_terminal_gets_ascii() -> None:
+    raw = io.BytesIO()
+    screen = Console(file=io.TextIOWrapper(raw, encoding="ascii"), width=80)
+    with Progress(screen) as progress:
+        progress.report(Event(NOW, "iris", "EndpointReady", "done"))
+    screen.file.flush()
+    assert b" * iris" in raw.getvalue()

@@ -1,0 +1,92 @@
+"""`validate` and `schema` on real folders."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from console.cli import main
+
+ENDPOINT = "name: iris-flowers\nauth_mode: key\ntraffic:\n  blue: 100\n"
+DEPLOYMENT = """name: blue
+endpoint_name: iris-flowers
+code_configuration:
+  code: ./code
+  scoring_script: score.py
+environment:
+  image: mcr.microsoft.com/azureml/openmpi4.1.0-ubuntu20.04
+  conda_file: conda.yml
+instance_type: Standard_DS3_v2
+instance_count: 1
+"""
+CONDA = "name: iris\ndependencies:\n  - python=3.11\n  - pip\n  - pip:\n      - azureml-inference-server-http\n"
+Run = Callable[..., SimpleNamespace]
+
+
+@pytest.fixture
+def folder(home: Path) -> Path:
+    found = home / "models"
+    (found / "code").mkdir(parents=True)
+    (found / "endpoint.yml").write_text(ENDPOINT)
+    (found / "blue.yml").write_text(DEPLOYMENT)
+    (found / "conda.yml").write_text(CONDA)
+    (found / "code" / "score.py").write_text("def init():\n    pass\n\n\ndef run(data):\n    return data\n")
+    return found
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    def call(*arguments: str) -> SimpleNamespace:
+        monkeypatch.setattr(sys, "argv", ["headgate", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        out, err = capsys.readouterr()
+        return SimpleNamespace(code=end.value.code, out=out, err=err)
+
+    return call
+
+
+def test_a_good_folder_is_0_and_counted(run: Run, folder: Path) -> None:
+    found = run("validate", str(folder))
+    assert (found.code, found.err) == (0, "")
+    assert "1 endpoint, 1 deployment" in found.out.splitlines()[-1]
+    assert "0 errors" in found.out or "no problems" in found.out
+
+
+def test_every_problem_is_printed_with_its_place(run: Run, folder: Path) -> None:
+    (folder / "endpoint.yml").write_text(ENDPOINT.replace("traffic", "trafic").replace("key", "password"))
+    found = run("validate", str(folder))
+    assert found.code == 1
+    assert "endpoint.yml:3:" in found.out
+    assert "endpoint.yml:2:" in found.out
+    assert "traffic" in found.out
+
+
+def test_json_has_exactly_the_promised_keys(run: Run, folder: Path) -> None:
+    (folder / "endpoint.yml").write_text(ENDPOINT.replace("traffic", "trafic"))
+    found = run("validate", str(folder), "--format", "json")
+    assert found.code == 1
+    printed = json.loads(found.out)
+    assert set(printed) == {"problems"}
+    for problem in printed["problems"]:
+        assert set(problem) == {"file", "line", "column", "field", "found", "allowed", "message", "severity"}
+    assert run("validate", str(folder), "--json").out == found.out
+
+
+def test_a_folder_that_is_none_is_1(run: Run, home: Path) -> None:
+    found = run("validate", str(home / "nowhere"))
+    assert found.code == 1
+    assert "nowhere is not a folder" in found.err
+
+
+def test_schemas_are_listed_printed_and_written(run: Run, home: Path) -> None:
+    names = run("schema").out.split()
+    assert "endpoint" in names
+    assert "deployment" in names
+    assert "$schema" in json.loads(run("schema", "endpoint").out)
+    assert run("schema", "endpiont").code == 1
+    assert run("schema", "--output", str(home / "out")).code == 0
+    assert {path.name for path in (home / "out").iterdir()} == {f"{name}.schema.json" for name in names}
