@@ -13,7 +13,7 @@ from types import MappingProxyType
 from forge.git import Git
 from forge.local import find_layout, make_mirror, object_format
 from forge.mirror import Mirror
-from forge.tree import ENTRY_LIMIT, READ_LIMIT, Bad, TreeFiles, refuse_name
+from forge.tree import ENTRY_LIMIT, READ_LIMIT, Bad, TreeFiles, printable, refuse_name
 from spec.errors import StalledError
 from spec.files import Entry, Files, Kind
 from spec.problem import Problem
@@ -125,7 +125,7 @@ class DirectoryFiles:
     def _add(self, name: bytes) -> None:
         reason = next((why for part in name.split(b"/") if (why := refuse_name(part))), "")
         if reason:
-            self._bad.append(Bad(ascii(name.decode("utf-8", "backslashreplace"))[1:-1], reason))
+            self._bad.append(Bad(printable(name.decode("utf-8", "backslashreplace")), reason))
             return
         path = name.decode("utf-8")
         try:

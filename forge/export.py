@@ -4,8 +4,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Generator, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -109,7 +108,7 @@ class Exporter:
             else:
                 target.write_bytes(data)
         else:
-            _create(target, self._objects.stream(entry.oid))
+            _copy(self._objects, entry.oid, target)
         target.chmod(0o755 if entry.kind == "executable" else 0o644)
 
     def _write_link(self, entry: Entry, target: Path) -> None:
@@ -121,11 +120,9 @@ class Exporter:
         target.symlink_to(text)
 
 
-def _create(target: Path, chunks: Generator[bytes, None, None]) -> None:
-    # An unfinished stream keeps its reader locked: it is closed even when the disk is full.
-    with closing(chunks), target.open("xb") as file:
-        for chunk in chunks:
-            file.write(chunk)
+def _copy(objects: Objects, oid: str, target: Path) -> None:
+    with target.open("xb") as file:
+        objects.copy(oid, file.write)
 
 
 def _check_link(entry: Entry, staging: Path) -> None:

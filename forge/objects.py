@@ -4,7 +4,7 @@ import errno
 import subprocess
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,16 +63,14 @@ class Objects:
 
     def read(self, oid: str, *, limit: int) -> bytes:
         """Return an object's bytes; an object larger than `limit` bytes is refused unread."""
-        size = self.sizes([oid])[0]
-        if size > limit:
-            raise OSError(errno.EFBIG, f"is {size:,} bytes; at most {limit:,} are read", oid)
         with self._lock:
-            return b"".join(self._stream(oid))
+            return b"".join(self._stream(oid, limit))
 
-    def stream(self, oid: str) -> Generator[bytes, None, None]:
-        """Yield a blob in chunks; other readers wait until it is exhausted or closed."""
-        with self._lock:
-            yield from self._stream(oid)
+    def copy(self, oid: str, write: Callable[[bytes], object]) -> None:
+        """Hand a blob to `write` in chunks; other readers wait until it is done."""
+        with self._lock, closing(self._stream(oid)) as chunks:
+            for chunk in chunks:
+                write(chunk)
 
     def commit(self, oid: str) -> Commit:
         """Read a commit."""
@@ -115,13 +113,15 @@ class Objects:
                 raise self._fail(oid)
         return [int(answer[2]) for answer in answers]
 
-    def _stream(self, oid: str) -> Iterator[bytes]:
+    def _stream(self, oid: str, limit: int | None = None) -> Generator[bytes, None, None]:
         answer = self._ask("--batch", _checked(oid))
         if len(answer) != _FOUND:
             raise self._fail(oid)
         left = int(answer[2]) + 1
         child = self._child("--batch")
         try:
+            if limit is not None and left - 1 > limit:
+                raise OSError(errno.EFBIG, f"is {left - 1:,} bytes; at most {limit:,} are read", oid)
             while left > 0:
                 chunk = child.stdout.read(min(left, _CHUNK)) if child.stdout else b""
                 if not chunk:

@@ -19,7 +19,7 @@ _DAMAGE = re.compile(
     "not a git repository|object file .* is empty|loose object .* corrupt|bad object|bad tree object|missing blob"
     "|inflate|packfile .* (cannot be accessed|index unavailable)|corrupt|unable to read tree|did not receive expected"
     "|unresolved deltas|invalid sha1 pointer|index file .* is too small|bad signature|shallow file has changed"
-    "|lock': File exists|unable to find [0-9a-f]{40}|could not parse commit|fatal: bad config"
+    "|lock.: File exists|reference broken|unable to find [0-9a-f]{40}|could not parse commit|fatal: bad config"
 )
 _NO_SHALLOW = re.compile(r"dumb http transport does not support shallow|does not support shallow")
 _NO_OID = re.compile(r"not our ref|unadvertised object|Server does not allow request")

@@ -263,10 +263,11 @@ class _Numbered:
 
 
 def _difference(old: Snapshot | None, new: Snapshot) -> Difference:
-    if old is None or not isinstance(old.files, TreeFiles):
+    before = old.files if old else None
+    if not isinstance(before, TreeFiles) or not isinstance(new.files, TreeFiles) or not before.shares(new.files):
         return Difference(new, None)
     try:
-        files, paths = old.files.successor(new.tree)
+        files, paths = before.successor(new.tree)
     except (OSError, HeadgateError):
         return Difference(new, None)
     return Difference(replace(new, files=files), Changes(paths))

@@ -80,9 +80,14 @@ class Walk:
         kind = _KINDS.get(item.mode)
         reason = refuse_name(item.name) or ("" if kind else f"its mode {item.mode!r} is unknown")
         if kind is None or reason:
-            self.bad.append(Bad(ascii(path)[1:-1], reason))
+            self.bad.append(Bad(printable(path), reason))
             return None
         return Entry(path, kind, item.oid)
+
+
+def printable(path: str) -> str:
+    """A path with what a terminal could act on escaped."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in path)
 
 
 def refuse_name(name: bytes) -> str:
@@ -128,6 +133,15 @@ class TreeFiles:
         if entry.size > READ_LIMIT:
             raise OSError(errno.EFBIG, f"is {entry.size:,} bytes; at most {READ_LIMIT:,} are read", entry.path)
         return self._objects.read(entry.oid, limit=READ_LIMIT)
+
+    @property
+    def store(self) -> int:
+        """Identity of the store that is read from."""
+        return id(self._objects)
+
+    def shares(self, other: "TreeFiles") -> bool:
+        """Whether both are read from the same store; it changes when a mirror is made anew."""
+        return self.store == other.store
 
     def successor(self, tree: str) -> tuple["TreeFiles", frozenset[str]]:
         """Return another tree's files and the paths that differ, at the cost of what differs."""
