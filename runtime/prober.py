@@ -16,6 +16,8 @@ InFlight = Callable[[str, int], Awaitable[int]]
 _SLACK = 0.05
 """Seconds within which two due probes share one request."""
 _LINE = 4096
+_ROUTER = 5.0
+"""Seconds that the router has to tell what is in flight."""
 
 
 async def nobody(_address: str, _port: int) -> int:
@@ -106,7 +108,8 @@ async def ask(target: Target, timeout: float, patience: float, in_flight: InFlig
 
 async def _scoring(target: Target, in_flight: InFlight) -> bool:
     try:
-        return await in_flight(target.address, target.port) > 0
+        async with asyncio.timeout(_ROUTER):
+            return await in_flight(target.address, target.port) > 0
     except (HeadgateError, OSError):
         # The router does not answer: unknown is not idle.
         return True

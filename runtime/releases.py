@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from runtime import limits
@@ -12,13 +13,16 @@ from runtime.limits import Watched
 from runtime.records import Care, Record
 from runtime.replica import Blame, Preparation, ReleaseSeen, ReleaseWant, ReplicaState, Stage
 from runtime.replicas import Events, Replica
-from runtime.site import Prepared, Preparer, Site, new_id
-from spec.errors import HeadgateError
+from runtime.site import Pace, Prepared, Preparer, Site, new_id
+from spec.errors import HeadgateError, TransientError
 from spec.release import Recipe, ReleaseRef
 
 _log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
+_RETRY = Pace(first=5.0)
+"""How often preparing is tried again while the world is away."""
+_AFTER_A_BUG = 60.0
 
 
 class Release:
@@ -49,24 +53,26 @@ class Release:
             self._forgetting = None
         if not self._recipe.done():
             self._recipe.set_result(want.recipe)
+            if self.replicas:
+                # Adopted: what an earlier Headgate prepared may be gone by now, and its notes are not known.
+                self._run(self._prepared())
         self._wanted = want.count
         for replica in self._surplus(want):
             replica.stop()
-        if self._missing() and not self._hopeless() and (self._growing is None or self._growing.done()):
-            self._growing = self._run(self._grow())
+        self._fill()
         self._changed(self.ref)
 
     def adopt(self, record: Record, leader: Leader | None) -> None:
-        """Take over a replica that an earlier Headgate had; its release counts as prepared until the next start."""
+        """Take over a replica that an earlier Headgate had; its release counts as prepared until the next start.
+
+        `wanted` stays 0, so that whoever wants the release says so again, with its recipe.
+        """
         self._preparation = Preparation(Stage.PREPARED)
-        replica = self._add(record)
-        if not record.stopping:
-            self._wanted += 1
-        replica.take_over(leader)
+        self._add(record).take_over(leader)
 
     def forget(self, gone: Callable[[ReleaseRef], None]) -> None:
         """Stop everything, remove what was prepared, then tell."""
-        if self._forgetting is None:
+        if self._forgetting is None or self._forgetting.done():
             self._wanted = 0
             self._forgetting = self._run(self._vanish(gone))
 
@@ -96,6 +102,10 @@ class Release:
 
     def _missing(self) -> int:
         return self._wanted - sum(not replica.stopping for replica in self.replicas.values())
+
+    def _fill(self) -> None:
+        if self._missing() > 0 and not self._hopeless() and (self._growing is None or self._growing.done()):
+            self._growing = self._run(self._grow())
 
     def _hopeless(self) -> bool:
         return self._preparation.stage is Stage.FAILED and self._preparation.blame is Blame.RELEASE
@@ -136,16 +146,41 @@ class Release:
         if self._preparation.stage is not Stage.PREPARED:
             self._tell(Preparation(Stage.PREPARING))
         try:
-            prepared: Prepared = await self._preparer.prepare(self.ref, recipe, self._tell)
+            prepared = await self._prepare_patiently(recipe)
         except HeadgateError as error:
-            failed = as_failed(error)
-            _log.warning("Release %s could not be prepared: %s: %s", self.ref, failed.reason, failed.message)
-            self._tell(failed)
+            self._failed(error)
             return None
         notes = (*prepared.notes, *limits.notes(recipe.instance_type, self._site.host))
         self._tell(Preparation(Stage.PREPARED, notes=notes))
         self._prepared_before = prepared
         return prepared
+
+    async def _prepare_patiently(self, recipe: Recipe) -> Prepared:
+        failures = 0
+        while True:
+            try:
+                prepared: Prepared = await self._preparer.prepare(self.ref, recipe, self._progress)
+            except TransientError as error:
+                failures += 1
+                self._failed(error)
+                await asyncio.sleep(_RETRY.delay(failures))
+            else:
+                return prepared
+
+    def _progress(self, preparation: Preparation) -> None:
+        """Show progress; preparing again, even in vain, takes nothing from a release that is prepared and serves."""
+        again = preparation.stage is Stage.PREPARING or self._serving()
+        if self._preparation.stage is Stage.PREPARED and again:
+            preparation = replace(self._preparation, message=preparation.message)
+        self._tell(preparation)
+
+    def _serving(self) -> bool:
+        return any(replica.seen.state is ReplicaState.READY for replica in self.replicas.values())
+
+    def _failed(self, error: HeadgateError) -> None:
+        failed = as_failed(error)
+        _log.warning("Release %s could not be prepared: %s: %s", self.ref, failed.reason, failed.message)
+        self._progress(failed)
 
     def _run(self, work: Coroutine[None, None, _T]) -> "asyncio.Task[_T]":
         task = asyncio.get_running_loop().create_task(work)
@@ -158,6 +193,7 @@ class Release:
         _log.error("Work on release %s broke", self.ref, exc_info=error)
         message = f"Headgate's own work on it broke: {error!r}"
         self._tell(Preparation(Stage.FAILED, message=message, reason="InternalError", blame=Blame.WORLD))
+        asyncio.get_running_loop().call_later(_AFTER_A_BUG, self._fill)
 
     def _tell(self, preparation: Preparation) -> None:
         self._preparation = preparation

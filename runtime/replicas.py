@@ -21,6 +21,8 @@ from runtime.site import Launch, Prepare, Prepared, Site
 
 _log = logging.getLogger(__name__)
 
+_HUNG = 5.0
+"""Seconds that a replica which answers no probe has to obey SIGTERM."""
 _SWEEPS = 40
 _SWEEP = 0.05
 """Seconds between looks for what SIGKILL has left."""
@@ -193,8 +195,10 @@ class Replica:
                 probing.result()
         finally:
             probing.cancel()
+        if self.seen.state is ReplicaState.READY:
+            self._show(ReplicaState.UNREADY, reason="Error", message="Its process has ended.")
         end = await self._last_words(leader)
-        await self._terminate(leader, record.care.grace if end.gently else 0)
+        await self._terminate(leader, min(record.care.grace, _HUNG) if end.gently else 0)
         return end
 
     async def _last_words(self, leader: Leader) -> End:

@@ -57,9 +57,9 @@ class Preparer(Protocol[P]):
     """Lays out artifacts and builds environments; all its methods belong to the event loop."""
 
     async def prepare(self, release: ReleaseRef, recipe: Recipe, report: Callable[[Preparation], None]) -> P:
-        """Make sure that everything is there, trying again for ever while the world is away.
+        """Make sure that everything is there.
 
-        Raises `HeadgateError` where the content is wrong.
+        Raises `HeadgateError` where the content is wrong, `TransientError` where trying again may help.
         """
         ...
 

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 import runtime
-from runtime import system
+from runtime import releases, system
 from runtime.fault import ReleaseError, WorldError
 from runtime.process import ProcessRuntime, stop_installation
 from runtime.records import Care, Record, Records
@@ -271,12 +271,12 @@ class TestPreparation:
         assert (seen.preparation.reason, seen.preparation.message) == ("ModelMissing", "no model: add it")
         assert (yard.stub.prepared, seen.replicas) == (1, ())
 
-    async def test_a_world_that_is_away_blames_no_release(self, yard: Yard) -> None:
+    async def test_a_world_that_is_away_is_tried_again(self, yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(releases, "_RETRY", Pace(first=0.2))
         yard.stub.errors = [WorldError("RegistryUnavailable", "pypi.org does not answer")]
         await yard.want(1)
         await until(lambda: yard.release().preparation.stage is Stage.FAILED)
         assert yard.release().preparation.blame is Blame.WORLD
-        await yard.want(1)
         await yard.ready(1)
 
     async def test_checked_before_the_next_start_and_prepared_again_if_need_be(self, yard: Yard) -> None:
@@ -435,13 +435,28 @@ class TestAdoption:
         assert [(one.id, one.port, one.state, one.ready_at) for one in after.replicas] == [
             (one.id, one.port, ReplicaState.READY, one.ready_at) for one in before
         ]
-        assert (after.wanted, after.preparation.stage) == (2, Stage.PREPARED)
+        assert (after.wanted, after.preparation.stage) == (0, Stage.PREPARED), "the next pass tells the recipe again"
         await yard.want(2)
         await yard.ready(2)
         os.kill(pids[0], signal.SIGKILL)
         await until(lambda: any(one.restarts == 1 for one in yard.replicas()), yard.tell)
         await yard.ready(2)
         assert len(yard.processes()) == 2
+
+    async def test_what_was_prepared_is_looked_at_again_and_noted(self, yard: Yard) -> None:
+        await yard.want(1)
+        await yard.ready(1)
+        await yard.runtime.close()
+        await yard.open()
+        assert yard.release().preparation.notes == ()
+        yard.stub.errors = [ReleaseError("ModelMissing", "no model")]
+        await yard.want(1)
+        await until(lambda: yard.release().preparation.message == "no model")
+        assert (yard.release().preparation.stage, len(yard.release().ready)) == (Stage.PREPARED, 1)
+        await yard.runtime.close()
+        await yard.open()
+        await yard.want(1)
+        await until(lambda: dict(yard.release().preparation.notes).get("Noted"))
 
     async def test_what_ended_meanwhile_starts_again_once_its_recipe_is_told(self, yard: Yard) -> None:
         await yard.want(1)
