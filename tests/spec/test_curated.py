@@ -1,11 +1,16 @@
 import hashlib
+import subprocess
+from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
+from uv import find_uv_bin
 
 from spec import curated, images
 from spec.curated import Curated
+
+GOLDEN = Path(__file__).parent / "golden" / "curated.txt"
 
 
 @pytest.mark.parametrize("name", curated.names())
@@ -60,17 +65,40 @@ def test_prebuilt_images_and_their_environments_agree_on_python() -> None:
 
 def test_entries_in_use_never_change() -> None:
     """Digests hold `name:version` only, so an entry's content must stay: give a changed one a new `version`."""
-    frozen = {
-        "minimal-py311-inference:1": "2de9d65d983a",
-        "mlflow-py312-inference:1": "bc064ff3e4d3",
-        "sklearn-1.5:1": "fdebf9ea3c71",
-        "sklearn-1.0:1": "9f6ed24b0353",
-        "lightgbm-3.3:1": "a53f35da89d8",
-        "acpt-pytorch-2.8-cuda12.6:1": "24c2e5c88ac3",
-    }
-    found = [curated.find(key.rpartition(":")[0], "latest") for key in frozen]
-    assert {entry.key: _hash(entry) for entry in found if entry is not None} == frozen
+    entries = [entry for name in curated.names() if (entry := curated.find(name, "latest")) is not None]
+    assert {entry.key: _hash(entry) for entry in entries} == dict(
+        line.split() for line in GOLDEN.read_text().splitlines()
+    )
 
 
 def _hash(entry: Curated) -> str:
     return hashlib.sha256("\n".join([entry.python, *entry.requirements]).encode()).hexdigest()[:12]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("name", "python"),
+    [
+        ("sklearn-1.5", "3.10"),
+        ("sklearn-1.5", "3.11"),
+        ("sklearn-1.5", "3.12"),
+        ("minimal-py311-inference", "3.11"),
+        ("minimal-py312-inference", "3.12"),
+        ("mlflow-py312-inference", "3.12"),
+        ("lightgbm-3.3", "3.10"),
+    ],
+)
+def test_the_usual_ones_resolve_from_wheels_alone(name: str, python: str) -> None:
+    entry = curated.find(name, "latest")
+    assert entry is not None
+    command = [find_uv_bin(), "pip", "compile", "--quiet", "--no-config", "--only-binary", ":all:"]
+    done = subprocess.run(
+        [*command, "--python-version", python, "-"],
+        input="\n".join([*entry.requirements, "azureml-inference-server-http"]),
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "azureml-inference-server-http==" in done.stdout
