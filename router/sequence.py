@@ -150,9 +150,6 @@ class Stream:
             self._singly.discard((type_url, name))
         match type_url:
             case _ if type_url == CLUSTER:
-                # A changed cluster starts without replicas, and Envoy does not ask for them again.
-                self._subscriptions[ASSIGNMENT].forget(accepted)
-                self._todo[ASSIGNMENT] |= accepted
                 self._unblock(endpoint_of(name) for name in accepted)
             case _ if type_url == ASSIGNMENT:
                 self._unblock(endpoint_of(name) for name in accepted)
@@ -224,9 +221,9 @@ class Stream:
                 yield name, resource
 
     def _assignments(self) -> Iterator[tuple[str, Resource | None]]:
-        """Replicas follow their cluster's confirmation; those of a cluster on its way out stay as they are."""
+        """Replicas follow their cluster at once: Envoy confirms a cluster only when it knows its replicas."""
         for name, resource in self._different(ASSIGNMENT):
-            if resource is not None and not self._subscriptions[CLUSTER].in_flight(name):
+            if resource is not None:
                 yield name, resource
 
     def _scopes(self) -> Iterator[tuple[str, Resource | None]]:
@@ -282,5 +279,13 @@ class Stream:
         nonce = str(self._nonces)
         versions = {name: resource.version if resource else None for name, resource in wanted.items()}
         self._subscriptions[type_url].push(nonce, versions)
+        if type_url == CLUSTER:
+            self._expect_replicas(name for name, resource in wanted.items() if resource is not None)
         resources = tuple(resource for resource in wanted.values() if resource is not None)
         return Push(type_url, nonce, resources, tuple(name for name, resource in wanted.items() if resource is None))
+
+    def _expect_replicas(self, clusters: Iterable[str]) -> None:
+        """A changed cluster starts without replicas, and Envoy does not ask for them again."""
+        for name in clusters:
+            self._subscriptions[ASSIGNMENT].forget([name])
+            self._todo[ASSIGNMENT].add(name)
