@@ -137,7 +137,6 @@ class LiveService:
         return shapes.Access(
             auth_mode="key" if isinstance(auth, KeyAuth) else "aml_token",
             scoring_uri=f"{self.address.base(name)}/score",
-            auth_mode="key" if isinstance(auth, KeyAuth) else "aml_token",
             credential=credential,
             ca_certificate=self.ca_certificate,
             connect_to=f"{self.address.connect}:{self.address.port}",

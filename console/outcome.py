@@ -28,10 +28,10 @@ def judge(status: Status, commit: str) -> SyncOutcome:
 
 
 def _outcome(*, failed: bool, held: bool, ready: bool) -> Outcome:
-    if failed:
-        return "Failed"
     if held:
         return "Held"
+    if failed:
+        return "Failed"
     return "Ready" if ready else "Progressing"
 
 

@@ -7,9 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import ParamSpec, TypeVar
 
-from spec.loader import Loaded, affected, load
-
-from forge.snapshot import Difference
+from forge.snapshot import Difference, Snapshot
 from observability.events import Event, EventType
 from reconciler import wants
 from reconciler.access import Access
@@ -26,7 +24,8 @@ from router.table import RouteSeen
 from runtime.replica import ReleaseSeen
 from spec.catalog import Catalog
 from spec.errors import HeadgateError
-from spec.release import ReleaseRef
+from spec.loader import Loaded, affected, load
+from spec.release import Recipe, ReleaseRef
 
 WORKERS = 8
 FIRST_BACKOFF, LONGEST_BACKOFF = 0.75, 60.0
@@ -49,7 +48,7 @@ class Reconciler:
         self.memories: dict[str, Memory] = {}
         self.plans: dict[str, Plan] = {}
         self.loaded: Loaded | None = None
-        self.commit_message = ""
+        self.snapshot: Snapshot | None = None
         self.held: dict[str, str] = {}
         self.confirmed: frozenset[str] = frozenset()
         self.applied: str | None = None
@@ -91,6 +90,11 @@ class Reconciler:
                 auth = self.access.auth(name, wants.auth_mode(memory, None))
                 self.router.put(replace(memory.route, auth=auth))
 
+    def recipes(self) -> dict[ReleaseRef, Recipe]:
+        """Every release that may have to start again, with its recipe: the roots of artifact collection."""
+        known = (known for memory in self.memories.values() for known in memory.releases)
+        return {found.ref: found.recipe for found in known}
+
     async def run(self) -> None:
         """Reconcile until cancelled."""
         self.router.subscribe(self.queue.add)
@@ -122,7 +126,7 @@ class Reconciler:
     def want(self, memory: Memory) -> Want:
         """What Git asks of the endpoint now."""
         auth = self.access.auth(memory.endpoint, wants.auth_mode(memory, self.catalog))
-        return wants.want(memory, self.catalog, self.held, auth, self.commit_message)
+        return wants.want(memory, self.catalog, self.held, auth, self.snapshot.message if self.snapshot else "")
 
     def observe(self, name: str) -> Seen:
         """What router and runtime say of the endpoint."""
@@ -144,7 +148,7 @@ class Reconciler:
         """Load a commit and queue whom it concerns; nothing else runs between the two."""
         before, snapshot = self.loaded, difference.snapshot
         loaded = await asyncio.to_thread(load, snapshot.commit, snapshot.files, before, difference.changes)
-        self.loaded, self.commit_message = loaded, snapshot.message
+        self.loaded, self.snapshot = loaded, snapshot
         back = self.confirmed & (loaded.catalog.endpoints.keys() | loaded.catalog.broken.keys())
         self.confirmed -= back
         changed = affected(before, loaded) if before else self._everybody()

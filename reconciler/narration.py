@@ -54,7 +54,8 @@ def _condition(condition: Condition) -> tuple[str, str, EventType]:
         good = condition.status == "True"
         reason = "EndpointReady" if good else condition.reason
         return (reason, condition.message, EventType.NORMAL if good else EventType.WARNING)
-    return (condition.reason, condition.message, EventType.WARNING)
+    failing = condition.type == "ReplicaFailure"
+    return (condition.reason, condition.message, EventType.WARNING if failing else EventType.NORMAL)
 
 
 def narrate_release(

@@ -1,0 +1,145 @@
+"""The one place where everybody is wired together: Git, Envoy, replicas, memory, the loop and the API."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from console import shapes
+from console.api import create_api
+from console.down import stop_envoy, stop_replicas
+from console.live import LiveService
+from console.lock import hold
+from console.paths import Paths, prepare
+from console.server import serve
+from console.settings import Settings
+from console.versions import own_version
+from console.wiring import Parts, build
+from observability.events import Event
+from spec.errors import HeadgateError
+
+VERIFY_S, RESYNC_S, TIDY_S = 30, 300, 3600
+"""Seconds between looks for drift in the router, full passes, and clean-ups."""
+
+log = logging.getLogger(__name__)
+
+
+async def run(settings: Settings, *, stop: asyncio.Event, report: Callable[[Event], None]) -> None:
+    """Serve one installation until `stop`; its endpoints go on serving afterwards.
+
+    Raises `LockedError` if another Headgate runs on the state directory, `StalledError` if Envoy cannot run here,
+    a port is taken or the repository's address is wrong.
+    """
+    paths = Paths(settings.state_dir)
+    installation = prepare(paths)
+    everything = asyncio.Event()
+    with hold(paths.lock_file):
+        async with _started(settings, paths, installation, report) as parts:
+            service = _service(parts, settings, stop, everything)
+            async with serve(create_api(service, own_version()), settings, paths):
+                await _until(parts, stop)
+        if everything.is_set():
+            await stop_envoy(paths)
+            await stop_replicas(paths)
+
+
+@contextlib.asynccontextmanager
+async def _started(
+    settings: Settings, paths: Paths, installation: str, report: Callable[[Event], None]
+) -> AsyncIterator[Parts]:
+    """Start in the order that keeps what serves serving: memory, replicas, routes, and only then answer Envoy."""
+    parts = await build(settings, paths, installation)
+    try:
+        parts.reconciler.listen(report)
+        await parts.runtime.start()
+        await parts.reconciler.restore()
+        await parts.runtime.settle(parts.reconciler.recipes())
+        parts.router.set_jwks(parts.reconciler.access.jwks())
+        await parts.router.start()
+        await parts.router.open()
+        yield parts
+    finally:
+        await parts.close()
+
+
+async def _until(parts: Parts, stop: asyncio.Event) -> None:
+    """Reconcile until `stop`; a fault of the loop itself ends Headgate with it."""
+    loop = asyncio.create_task(parts.reconciler.run(), name="reconciler")
+    stopping = asyncio.create_task(stop.wait())
+    scheduler = _schedule(parts)
+    try:
+        await asyncio.wait({loop, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if loop.done():
+            loop.result()
+    finally:
+        scheduler.shutdown(wait=False)
+        stopping.cancel()
+        loop.cancel()
+        await asyncio.gather(loop, stopping, return_exceptions=True)
+
+
+def _schedule(parts: Parts) -> AsyncIOScheduler:
+    scheduler = AsyncIOScheduler(timezone="UTC")
+    for work, seconds in ((_verify, VERIFY_S), (_resync, RESYNC_S), (_tidy, TIDY_S)):
+        scheduler.add_job(_guarded, "interval", seconds=seconds, args=(work, parts), coalesce=True, max_instances=1)
+    scheduler.start()
+    return scheduler
+
+
+async def _guarded(work: Callable[[Parts], Awaitable[None]], parts: Parts) -> None:
+    try:
+        await work(parts)
+    except HeadgateError as error:
+        log.warning("%s: %s", getattr(work, "__name__", "work").strip("_"), error)
+
+
+async def _verify(parts: Parts) -> None:
+    for name in await parts.router.verify():
+        log.warning("the route of %s was not as decided and was put right", name)
+        parts.reconciler.queue.add(name)
+
+
+async def _resync(parts: Parts) -> None:
+    parts.reconciler.queue.add_all(list(parts.reconciler.memories))
+
+
+async def _tidy(parts: Parts) -> None:
+    reconciler = parts.reconciler
+    await reconciler.in_store(reconciler.store.trim_events)
+    if await reconciler.in_store(reconciler.access.renew_ring, reconciler.clock.now()):
+        parts.router.set_jwks(reconciler.access.jwks())
+    await parts.preparer.collect(reconciler.recipes())
+    await parts.renew_certificate(reconciler.clock.now())
+
+
+def _service(parts: Parts, settings: Settings, stop: asyncio.Event, everything: asyncio.Event) -> LiveService:
+    def stop_everything() -> None:
+        everything.set()
+        stop.set()
+
+    return LiveService(
+        reconciler=parts.reconciler,
+        settings=settings,
+        address=parts.address,
+        logs_of=parts.runtime.logs,
+        samples=parts.sample,
+        ca_certificate=str(parts.certificate.ca_path) if parts.certificate and parts.certificate.ca_path else None,
+        stop_everything=stop_everything,
+        conditions=lambda: _conditions(parts),
+    )
+
+
+def _conditions(parts: Parts) -> tuple[shapes.Condition, ...]:
+    """Conditions of the installation itself."""
+    seen = parts.router.process.seen
+    running = seen.phase == "running"
+    return (
+        shapes.Condition(
+            type="EnvoyRunning",
+            status="True" if running else "False",
+            reason=seen.phase.value.title().replace("-", ""),
+            message=seen.message or (f"Envoy runs with pid {seen.pid}" if running else "Envoy does not run"),
+        ),
+    )
