@@ -69,6 +69,7 @@ class Environments:
         self._fetch_python = fetch_python
         self._conda = Conda(conda) if conda else None
         self._unfetchable: set[str] = set()
+        self._interpreters: list[Interpreter] = []
         self._building: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._slots = asyncio.Semaphore(parallel)
         self._platform = f"{sysconfig.get_platform()}-{platform.libc_ver()[0]}"
@@ -194,9 +195,7 @@ class Environments:
 
     async def _interpreter_of(self, lock: Lock, key: str, wanted: Wanted) -> Interpreter:
         """An interpreter for which the lock holds; raises `WorldError` if there is none any more."""
-        found = matching(await installed(self.log(key)), lock.python)
-        if not found and await self._fetch(lock.python, key, exact=True):
-            found = matching(await installed(self.log(key)), lock.python)
+        found = await self._matching(lock.python, key, exact=True)
         if not found:
             text = f"{wanted.label} is locked for Python {lock.python}, which is not here any more; install it"
             raise WorldError("PythonVersionNotFound", text)
@@ -220,19 +219,31 @@ class Environments:
 
     async def _candidates(self, key: str, wanted: Wanted, progress: Progress) -> tuple[Sequence[Interpreter], bool]:
         """Interpreters to try in order, and whether they are only near what was asked for."""
-        found = await installed(self.log(key))
         if wanted.python is None:
-            return nearest(found, None)[:NEAREST_TRIED], False
-        exact = matching(found, wanted.python)
-        if not exact:
-            progress("python", f"fetching Python {wanted.python}")
-            if await self._fetch(wanted.python, key, exact=wanted.exact_python):
-                exact = matching(await installed(self.log(key)), wanted.python)
+            return nearest(await self._installed(key), None)[:NEAREST_TRIED], False
+        progress("python", f"looking for Python {wanted.python}")
+        exact = await self._matching(wanted.python, key, exact=wanted.exact_python)
         if exact:
             return exact[:1], False
         if wanted.exact_python:
             raise _no_python(wanted)
-        return nearest(found, wanted.python)[:NEAREST_TRIED], True
+        return nearest(await self._installed(key), wanted.python)[:NEAREST_TRIED], True
+
+    async def _matching(self, python: str, key: str, *, exact: bool) -> list[Interpreter]:
+        """The interpreters that `python` names: known, newly installed by somebody, or fetched by uv."""
+        if found := matching(await self._installed(key), python):
+            return found
+        if found := matching(await self._installed(key, fresh=True), python):
+            return found
+        fetched = await self._fetch(python, key, exact=exact)
+        return matching(await self._installed(key, fresh=True), python) if fetched else []
+
+    async def _installed(self, key: str, *, fresh: bool = False) -> list[Interpreter]:
+        """What there is here; asking uv takes a second, so the answer is kept while it can hold."""
+        known = [each for each in self._interpreters if each.path.exists()]
+        if fresh or not known:
+            self._interpreters = known = await installed(self.log(key))
+        return known
 
     async def _fetch(self, python: str, key: str, *, exact: bool) -> bool:
         """Whether uv installed that Python; unless it must be exact, a failed download is not tried again."""

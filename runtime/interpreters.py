@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,10 +66,10 @@ def _wish(python: str | None) -> int:
 
 
 async def installed(log: Path) -> list[Interpreter]:
-    """Every CPython that uv or pyenv has here."""
+    """Every CPython that uv finds here, or that pyenv, asdf or mise installed."""
     listing = ["python", "list", "--only-installed", "--output-format", "json"]
-    outcome = await run_uv(listing, log=log, seconds=_LIST_SECONDS)
-    return _distinct([*_from_uv(outcome.output), *_from_pyenv(os.environ)])
+    outcome = await run_uv(listing, log=log, seconds=_LIST_SECONDS, PATH=_without_shims(os.environ))
+    return _distinct([*_from_uv(outcome.output), *_from_shims(os.environ)])
 
 
 async def fetch(python: str, log: Path) -> bool:
@@ -94,11 +94,20 @@ def _from_uv(output: str) -> Iterator[Interpreter]:
             yield from _interpreter(Path(entry["path"]), entry["version"])
 
 
-def _from_pyenv(environment: "os._Environ[str]") -> Iterator[Interpreter]:
-    root = Path(environment.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-    for directory in sorted(root.glob("3.*")):
+def _without_shims(environment: Mapping[str, str]) -> str:
+    """PATH without version managers' shims: each is a slow shell script that mostly answers no."""
+    entries = environment.get("PATH", "").split(os.pathsep)
+    return os.pathsep.join(entry for entry in entries if Path(entry).name != "shims")
+
+
+def _from_shims(environment: Mapping[str, str]) -> Iterator[Interpreter]:
+    """What the version managers installed, whether it is active or not."""
+    home = Path(environment.get("HOME", "/"))
+    pyenv = Path(environment.get("PYENV_ROOT") or home / ".pyenv") / "versions"
+    asdf, mise = home / ".asdf" / "installs" / "python", home / ".local" / "share" / "mise" / "installs" / "python"
+    for directory in sorted(path for root in (pyenv, asdf, mise) for path in root.glob("3.*")):
         python = directory / "bin" / "python3"
-        if os.access(python, os.X_OK):
+        if directory.name.count(".") > 1 and os.access(python, os.X_OK):
             yield from _interpreter(python, directory.name)
 
 

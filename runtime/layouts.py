@@ -45,7 +45,7 @@ class Layouts:
             server=root / "server",
             home=root / "home",
             # Short, since programs put unix sockets there and their paths end at 100 bytes.
-            temp=self._temp / hashlib.sha256(str(release).encode()).hexdigest()[:12],
+            temp=self._temp / _short(release),
         )
 
     def ensure(self, release: ReleaseRef, recipe: Recipe) -> Layout:
@@ -79,9 +79,11 @@ class Layouts:
 
     def collect(self, live: Iterable[ReleaseRef]) -> list[Path]:
         """Remove the directories of all releases but `live`; return those removed."""
-        keep = {release_root(self._releases, release) for release in live}
+        releases = list(live)
+        keep = {release_root(self._releases, release) for release in releases}
+        temps = {_short(release) for release in releases}
         gone = [path for path in sorted(self._releases.glob("*/*")) if path not in keep]
-        for path in gone:
+        for path in (*gone, *(path for path in self._temp.glob("?" * 12) if path.name not in temps)):
             remove(path)
         return gone
 
@@ -159,6 +161,10 @@ def _placed(recipe: Recipe, layout: Layout) -> Iterator[tuple[Artifact, Path]]:
         yield artifact, layout.model_dir / _basename(artifact, recipe.model.name)
     if recipe.code is not None and recipe.server is not Server.MLFLOW:
         yield recipe.code.artifact, layout.app_root
+
+
+def _short(release: ReleaseRef) -> str:
+    return hashlib.sha256(str(release).encode()).hexdigest()[:12]
 
 
 def _basename(artifact: Artifact, fallback: str) -> str:

@@ -245,6 +245,8 @@ class TestLayouts:
         first, second = layouts.ensure(RELEASE, recipe()), layouts.ensure(other, recipe())
         assert layouts.collect({RELEASE}) == [second.root]
         assert first.root.is_dir()
+        assert first.temp.is_dir()
+        assert not second.temp.exists()
         layouts.remove(RELEASE, recipe())
         assert not first.root.exists()
         assert not first.temp.exists()

@@ -21,7 +21,7 @@ from uv import find_uv_bin
 from runtime.conda import with_server
 from runtime.environments import Environments
 from runtime.fault import ReleaseError, WorldError
-from runtime.interpreters import Interpreter, matching, nearest, request
+from runtime.interpreters import Interpreter, installed, matching, nearest, request
 from runtime.requirements import Wanted, wanted
 from runtime.uv import child_environment, redact
 from spec.release import Environment, InstanceType, Recipe, Server
@@ -154,6 +154,19 @@ class TestInterpreters:
     )
     def test_nearest(self, asked: str, minors: list[str]) -> None:
         assert [each.minor for each in nearest(self.FOUND, asked)] == minors
+
+    async def test_finds_what_version_managers_installed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for version in ("3.9.1", "3.10.2", "3.14.0rc1"):
+            python = tmp_path / "versions" / version / "bin" / "python3"
+            python.parent.mkdir(parents=True)
+            python.symlink_to(sys.executable)
+        monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+        found = {str(each.version): each.path for each in await installed(tmp_path / "log")}
+        assert found["3.9.1"] == tmp_path / "versions/3.9.1/bin/python3"
+        assert "3.10.2" in found
+        assert "3.14.0rc1" not in found
 
     @pytest.mark.parametrize("asked", ["python", "", "3.x"])
     def test_what_is_no_version_is_refused(self, asked: str) -> None:
