@@ -96,6 +96,7 @@ async def run(flags: Mapping[str, object], *, exit_after: bool, keep: bool = Fal
             with logging_to(settings, progress):
                 return await stage.play()
         finally:
+            progress.rest()
             progress.say("Stopping everything …")
             await _stop(settings)
             if not keep:

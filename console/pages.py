@@ -89,7 +89,8 @@ def _commits(source: SourceShape) -> str:
         return "none read yet"
     if source.attempted_commit == source.applied_commit:
         return f"{short(source.applied_commit)} is live"
-    return f"{short(source.attempted_commit)} is being applied; fully live was last {short(source.applied_commit)}"
+    before = f"; fully live was last {short(source.applied_commit)}" if source.applied_commit else ""
+    return f"{short(source.attempted_commit)} is being applied{before}"
 
 
 def _print_held(commit: str, removes: Iterable[str]) -> None:

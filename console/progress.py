@@ -82,14 +82,18 @@ class Progress:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        if self._live:
-            self._live.stop()
+        self.rest()
 
     def report(self, event: Event) -> None:
         """Show one event."""
         self._await(event)
         if self._live is None or event.reason not in QUIET:
             entry(self._console, *line(event, self._console))
+
+    def rest(self) -> None:
+        """Take the last line away: nothing is awaited any more."""
+        if self._live:
+            self._live.stop()
 
     def say(self, text: str, style: str | None = None) -> None:
         """Print text above the last line."""
@@ -116,7 +120,7 @@ def line(event: Event, console: Console) -> tuple[Text, Text]:
     """The time and a mark, and then whose, what, and the details."""
     mark, style = _mark(event)
     if not console.encoding.lower().startswith("utf"):
-        mark = {"✓": "*", "✗": "!", "·": " "}[mark]
+        mark = {"✓": "*", "·": " "}.get(mark, mark)
     url = event.because.get("scoring_uri", "")
     what = WORDS.get(event.reason, event.reason)
     details = url if url and event.reason == "EndpointReady" else event.message
@@ -127,7 +131,7 @@ def line(event: Event, console: Console) -> tuple[Text, Text]:
 
 def _mark(event: Event) -> tuple[str, str]:
     if event.type is EventType.WARNING:
-        return "✗", "yellow"
+        return "!", "yellow"
     return ("✓", "green") if event.reason in DONE else ("·", "cyan")
 
 
