@@ -116,7 +116,6 @@ def _asset(document: Document, kind: FactKind) -> Fact:
 
 def _broken(document: Document, before: Fact | None) -> Fact | None:
     """A file that does not parse, if it is ours as far as can be told."""
-    own = _HEADGATE.search(document.text)
     if before is not None and before.kind in _OWNED:
         owner = before.endpoint or scan_endpoint(document.text) or ""
         return Fact(document.file, "broken", before.name, owner, problems=document.problems)
@@ -124,11 +123,12 @@ def _broken(document: Document, before: Fact | None) -> Fact | None:
         return replace(before, problems=document.problems)
     if not document.text:
         return Fact(document.file, "unread", problems=document.problems)
-    if own is not None:
-        return Fact(document.file, "settings" if own[1] == "settings" else "values", problems=document.problems)
-    if not is_plausible(document.text):
-        return None
-    return Fact(document.file, "broken", "", scan_endpoint(document.text) or "", problems=document.problems)
+    owner = scan_endpoint(document.text) or ""
+    if owner or is_plausible(document.text):
+        return Fact(document.file, "broken", "", owner, problems=document.problems)
+    own = _HEADGATE.search(document.text)
+    kind: FactKind = "settings" if own is not None and own[1] == "settings" else "values"
+    return Fact(document.file, kind, problems=document.problems) if own is not None else None
 
 
 def _is_unfilled(name: str) -> bool:

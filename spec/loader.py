@@ -102,6 +102,8 @@ def _rivals(repository: Repository, paths: list[str], kind: str) -> tuple[Proble
 
 
 def _common(repository: Repository, index: Index, values: Mapping[str, str], problems: tuple[Problem, ...]) -> Common:
+    wordless = (fact.problems for fact in index.flagged.values() if fact.kind == "values")
+    problems = (*problems, *(problem for found in wordless for problem in found))
     paths = sorted(path for path, fact in index.flagged.items() if fact.kind == "settings")
     unreadable = tuple(problem for path in paths for problem in index.facts[path].problems)
     if len(paths) > 1 or unreadable:

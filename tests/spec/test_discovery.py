@@ -275,7 +275,9 @@ class TestPlaceholders:
         found = loaded({"blue.yml": DEPLOYMENT.replace("instance_count: 1", "instance_count: {{N}}")}).catalog
         assert "`N` has no value" in found.broken["shop"][0].message
 
-    @pytest.mark.parametrize("text", ["kind: values\nvalues: {A: [1]}\n", "kind: values\nvalue: {A: 1}\n"])
+    @pytest.mark.parametrize(
+        "text", ["kind: values\nvalues: {A: [1]}\n", "kind: values\nvalue: {A: 1}\n", "kind: values\nvalues: {\n"]
+    )
     def test_malformed_values_are_unattributed(self, loaded: Build, text: str) -> None:
         found = loaded({"v.yml": text}).catalog
         assert [problem.file for problem in found.unattributed] == ["v.yml"]
