@@ -35,9 +35,9 @@ def decide(want: Want, seen: Seen, memory: Memory, now: datetime) -> Plan:
     after = scale.enlist(heard, spec)
     if seen.route is None or seen.releases is None:
         return _wait(want, seen, memory, after, now)
-    after, because = _advance(want, seen, scale.acknowledge(after, seen, now), now)
+    after, because = _advance(want, seen, after, now)
     after = scale.retire(after, spec, now)
-    after = scale.retire_replicas(after, seen, now)
+    after = scale.acknowledge(scale.retire_replicas(after, seen, now), seen, now)
     after = replace(after, releases=tuple(known for known in after.releases if not _gone(known, seen)))
     return _plan(want, seen, (memory, after), because, now)
 
