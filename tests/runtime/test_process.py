@@ -154,7 +154,7 @@ def background(*argv: str, env: Mapping[str, str] | None = None) -> "subprocess.
     return subprocess.Popen(argv, env=env, start_new_session=True)
 
 
-async def until(condition: Callable[[], object], tell: Callable[[], str] = str, seconds: float = 20) -> None:
+async def until(condition: Callable[[], object], tell: Callable[[], str] = str, seconds: float = 45) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not within {seconds} s: {tell()}"
