@@ -1,9 +1,10 @@
 """Git's object store, read through long-lived `git cat-file` processes: blobs, trees and commits by id."""
 
 import errno
+import re
 import subprocess
 import threading
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +28,16 @@ class Commit:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class TreeItem:
-    """One line of a tree object; `name` is as raw as Git stores it."""
+TreeItem = tuple[bytes, bytes, bytes]
+"""One line of a tree object as Git stores it: mode, name, binary id."""
 
-    mode: str
-    name: bytes
-    oid: str
+_TREES = {
+    2 * width: (
+        re.compile(rb"(?:[0-7]{5,6} [^\0]*\0.{%d})*+" % width, re.DOTALL),
+        re.compile(rb"([0-7]{5,6}) ([^\0]*)\0(.{%d})" % width, re.DOTALL),
+    )
+    for width in (20, 32)
+}
 
 
 class Objects:
@@ -80,21 +84,14 @@ class Objects:
             raise self._fail(oid)
         return Commit(oid, tree, body.strip().partition(b"\n")[0].decode("utf-8", "replace")[:200])
 
-    def tree(self, oid: str) -> Iterator[TreeItem]:
+    def tree(self, oid: str) -> list[TreeItem]:
         """Read a tree's lines in Git's order."""
         data = self.read(oid, limit=TREE_LIMIT)
-        position, width = 0, len(oid) // 2
-        while position < len(data):
-            space = data.find(b" ", position)
-            end = data.find(b"\0", space)
-            if space < 0 or end < 0:
-                raise self._fail(oid)
-            yield TreeItem(
-                data[position:space].decode("ascii", "replace"),
-                data[space + 1 : end],
-                data[end + 1 : end + 1 + width].hex(),
-            )
-            position = end + 1 + width
+        whole, line = _TREES[len(oid)]
+        if whole.fullmatch(data) is None:
+            raise self._fail(oid)
+        found: list[TreeItem] = line.findall(data)
+        return found
 
     def close(self) -> None:
         """End the processes; reading afterwards raises `OSError`."""

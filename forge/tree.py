@@ -2,7 +2,7 @@
 
 import errno
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -18,14 +18,14 @@ DEPTH_LIMIT = 64
 
 _CONTROL = frozenset([*range(0x20), 0x7F])
 
-_KINDS: Mapping[str, Kind] = {
-    "100644": "file",
-    "100664": "file",
-    "100755": "executable",
-    "120000": "symlink",
-    "160000": "submodule",
-    "40000": "directory",
-    "040000": "directory",
+_KINDS: Mapping[bytes, Kind] = {
+    b"100644": "file",
+    b"100664": "file",
+    b"100755": "executable",
+    b"120000": "symlink",
+    b"160000": "submodule",
+    b"40000": "directory",
+    b"040000": "directory",
 }
 
 
@@ -53,18 +53,29 @@ class Walk:
 
     def items(self, oid: str, base: str) -> Iterator[Entry]:
         """Yield the well-formed entries of one tree, sizes unknown."""
+        return self.name(self.raw(oid, base), base)
+
+    def raw(self, oid: str, base: str) -> list[TreeItem]:
+        """Read one tree as it is, within the limits."""
         if base.count("/") >= DEPTH_LIMIT:
             self.bad.append(Bad(base, f"directories are nested more than {DEPTH_LIMIT} deep"))
-            return
-        for item in self._objects.tree(oid):
-            self._left -= 1
-            if self._left < 0:
-                raise StalledError(
-                    f"More than {self._limit:,} entries are below {base or 'the root'}: watch a sub-path."
-                )
-            entry = self._entry(item, base)
-            if entry is not None:
-                yield entry
+            return []
+        items = self._objects.tree(oid)
+        self._left -= len(items)
+        if self._left < 0:
+            raise StalledError(f"More than {self._limit:,} entries are below {base or 'the root'}: watch a sub-path.")
+        return items
+
+    def name(self, items: Iterable[TreeItem], base: str) -> Iterator[Entry]:
+        """Yield the entries that have an acceptable name, and note the others."""
+        prefix = f"{base}/" if base else ""
+        for mode, name, oid in items:
+            kind = _KINDS.get(mode)
+            reason = refuse_name(name) or ("" if kind else f"its mode {mode!r} is unknown")
+            if kind is None or reason:
+                self.bad.append(Bad(printable(prefix + name.decode("utf-8", "backslashreplace")), reason))
+            else:
+                yield Entry(prefix + name.decode(), kind, oid.hex())
 
     def below(self, oid: str, base: str) -> Iterator[Entry]:
         """Yield everything but directories below a tree, sizes unknown."""
@@ -73,16 +84,6 @@ class Walk:
                 yield from self.below(entry.oid, entry.path)
             else:
                 yield entry
-
-    def _entry(self, item: TreeItem, base: str) -> Entry | None:
-        shown = item.name.decode("utf-8", "backslashreplace")
-        path = f"{base}/{shown}" if base else shown
-        kind = _KINDS.get(item.mode)
-        reason = refuse_name(item.name) or ("" if kind else f"its mode {item.mode!r} is unknown")
-        if kind is None or reason:
-            self.bad.append(Bad(printable(path), reason))
-            return None
-        return Entry(path, kind, item.oid)
 
 
 def printable(path: str) -> str:
@@ -206,8 +207,9 @@ def _compare(
     walks: tuple[Walk, Walk], trees: tuple[tuple[str, str], str], found: tuple[list[Entry], list[Entry]]
 ) -> None:
     (old, new), base = trees
-    before = {entry.path: entry for entry in walks[0].items(old, base)}
-    after = {entry.path: entry for entry in walks[1].items(new, base)}
+    olds, news = set(walks[0].raw(old, base)), set(walks[1].raw(new, base))
+    before = {entry.path: entry for entry in walks[0].name(olds - news, base)}
+    after = {entry.path: entry for entry in walks[1].name(news - olds, base)}
     for path in before.keys() | after.keys():
         left, right = before.get(path), after.get(path)
         if left == right:
