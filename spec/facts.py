@@ -123,9 +123,8 @@ def _broken(document: Document, before: Fact | None) -> Fact | None:
         return replace(before, problems=document.problems)
     if not document.text:
         return Fact(document.file, "unread", problems=document.problems)
-    owner = scan_endpoint(document.text) or ""
-    if owner or is_plausible(document.text):
-        return Fact(document.file, "broken", "", owner, problems=document.problems)
+    if is_plausible(document.text):
+        return Fact(document.file, "broken", "", scan_endpoint(document.text) or "", problems=document.problems)
     own = _HEADGATE.search(document.text)
     kind: FactKind = "settings" if own is not None and own[1] == "settings" else "values"
     return Fact(document.file, kind, problems=document.problems) if own is not None else None

@@ -18,7 +18,8 @@ from pydantic import (
 from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError
 
-NAME = re.compile(r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?\Z")
+_PATTERN = r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$"
+_NAME = re.compile(r"[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?")
 
 _TRUE = frozenset({"t", "true", "on", "y", "yes", "1"})
 _FALSE = frozenset({"f", "false", "off", "n", "no", "0"})
@@ -160,12 +161,22 @@ class _Both:
 
 
 def name(value: object) -> str:
-    """A name of an endpoint or deployment, in lower case."""
+    """An endpoint's name, in lower case."""
+    return _named(value, "loader")
+
+
+def deployment_name(value: object) -> str:
+    """A deployment's name, in lower case; Azure checks it only on submit."""
+    return _named(value, "service")
+
+
+def _named(value: object, kind: str) -> str:
     found = text(value)
-    if not NAME.match(found):
+    if not _NAME.fullmatch(found):
         raise reject(
             "must start with a letter, end with a letter or digit, and have only letters, digits and hyphens.",
-            NAME.pattern.replace(r"\Z", "$"),
+            _PATTERN,
+            kind,
         )
     if not 3 <= len(found) <= 32:  # noqa: PLR2004 - Azure's limits, said in the message
         raise reject("must have 3 to 32 characters.", "3 to 32 characters", "service")
@@ -183,13 +194,9 @@ Str = Annotated[str, BeforeValidator(text), WithJsonSchema({"type": "string"})]
 Words = Annotated[str, BeforeValidator(words), WithJsonSchema({"type": ["string", "number"]})]
 Bool = Annotated[bool, BeforeValidator(boolean), WithJsonSchema({"type": ["boolean", "string"]})]
 Flag = Annotated[bool, BeforeValidator(flag), WithJsonSchema({"type": ["boolean", "string"]})]
-Name = Annotated[
-    str,
-    BeforeValidator(name),
-    WithJsonSchema(
-        {"type": "string", "pattern": r"^[a-zA-Z]([-a-zA-Z0-9]*[a-zA-Z0-9])?$", "minLength": 3, "maxLength": 32}
-    ),
-]
+_NAME_SCHEMA = WithJsonSchema({"type": "string", "pattern": _PATTERN, "minLength": 3, "maxLength": 32})
+Name = Annotated[str, BeforeValidator(name), _NAME_SCHEMA]
+DeploymentName = Annotated[str, BeforeValidator(deployment_name), _NAME_SCHEMA]
 EndpointName = Annotated[str, BeforeValidator(reference_name), WithJsonSchema({"type": "string"})]
 Access = Annotated[str, choice("enabled", "disabled")]
 SHAPES = ("<text>", "<mapping>")

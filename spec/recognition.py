@@ -27,6 +27,7 @@ _PLAUSIBLE = re.compile(
     r"online(?:endpoint|deployment)|^\s*(?:endpoint_name|auth_mode|mirror_traffic|traffic|instance_type|code_configuration)\s*:",
     re.IGNORECASE | re.MULTILINE,
 )
+_KUBERNETES = re.compile(r"^apiVersion\s*:", re.MULTILINE)
 _ENDPOINT_NAME = re.compile(r"^\s*endpoint_name\s*:\s*['\"]?([A-Za-z][-A-Za-z0-9]*)", re.MULTILINE)
 _OWN_NAME = re.compile(r"^name\s*:\s*['\"]?([A-Za-z][-A-Za-z0-9]*)", re.MULTILINE)
 _ENDPOINT_TEXT = re.compile(r"onlineendpoint|^(?:auth_mode|traffic|mirror_traffic)\s*:", re.IGNORECASE | re.MULTILINE)
@@ -45,7 +46,7 @@ def recognise(data: Mapping[Hashable, object]) -> Kind | None:
 
 def is_plausible(text: str) -> bool:
     """Whether text that does not parse may well be a file of ours."""
-    return _PLAUSIBLE.search(text) is not None
+    return _PLAUSIBLE.search(text) is not None and _KUBERNETES.search(text) is None
 
 
 def scan_endpoint(text: str) -> str | None:

@@ -1,8 +1,9 @@
 """One commit as the loader works on it: files read once, documents parsed once, paths kept inside."""
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
+from typing import TypeVar, cast
 
 from spec.document import MAX_BYTES, Document, parse
 from spec.files import Entry, Files
@@ -12,6 +13,8 @@ from spec.problem import Problem
 
 MAX_SCAN = 8 * 1024 * 1024
 """A larger YAML file is not even searched for words that make it ours."""
+T = TypeVar("T")
+
 LFS = b"version https://git-lfs.github.com/spec/"
 
 
@@ -23,6 +26,7 @@ class Repository:
         self._values = values or {}
         self._raw: dict[str, Document] = {}
         self._filled: dict[str, Document] = {}
+        self._made: dict[tuple[str, str], object] = {}
 
     @cached_property
     def entries(self) -> Mapping[str, Entry]:
@@ -51,6 +55,12 @@ class Repository:
             self._filled[path] = fill(self.raw(path), self._values)
         return self._filled[path]
 
+    def once(self, what: str, path: str, make: Callable[[], T]) -> T:
+        """What `make` returns for this path, made once in a load, however many endpoints share the file."""
+        if (what, path) not in self._made:
+            self._made[what, path] = make()
+        return cast("T", self._made[what, path])
+
     def text(self, path: str) -> str | None:
         """A small text file, or None if it is not there or cannot be read as text."""
         entry = self.entries.get(path)
@@ -78,8 +88,10 @@ class Repository:
         """` Did you mean X?` with a path beside the missing one, or nothing."""
         folder = posixpath.dirname(path)
         prefix = f"{folder}/" if folder else ""
-        names = {entry.removeprefix(prefix).partition("/")[0] for entry in self.entries if entry.startswith(prefix)}
-        return suggestion(posixpath.basename(path), names)
+        return suggestion(posixpath.basename(path), self.once("names", prefix, lambda: self._names(prefix)))
+
+    def _names(self, prefix: str) -> set[str]:
+        return {entry.removeprefix(prefix).partition("/")[0] for entry in self.entries if entry.startswith(prefix)}
 
     def _parse(self, path: str) -> Document:
         entry = self.entries[path]

@@ -115,8 +115,9 @@ class _Grower:
         try:
             return self._constructor.construct_object(yaml.ScalarNode(tag, event.value))
         except (yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError) as error:
-            kind = tag.rpartition(":")[2]
-            raise Refused(_place(event), f"This is not a value of the kind `{kind[:40]}`: quote it.") from error
+            raise Refused(
+                _place(event), "This is not a value of the kind that its tag or form says: quote it."
+            ) from error
 
     def _open(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         place = _place(event)
@@ -139,10 +140,9 @@ class _Grower:
         self._put(opened.node, _place(event))
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        name = event.anchor or ""
-        anchored = self._anchors.get(name)
+        anchored = self._anchors.get(event.anchor or "")
         if anchored is None:
-            raise Refused(_place(event), f"The alias `*{name[:40]}` names no anchor that is complete here.")
+            raise Refused(_place(event), "This alias names no anchor that is complete here: quote it if it is text.")
         self._put(anchored, _place(event))
 
     def _remember(self, anchor: str | None, node: Node) -> None:

@@ -10,10 +10,10 @@ from spec.fields import (
     SHAPES,
     Access,
     Bool,
+    DeploymentName,
     EndpointName,
     Facts,
     Int,
-    Name,
     Str,
     Strict,
     Words,
@@ -108,7 +108,7 @@ class Deployment(Strict):
 
     dropped = ("$schema", "creation_context")
 
-    name: Name = Field(description="The deployment's name, unique in its endpoint; lower-cased.")
+    name: DeploymentName = Field(description="The deployment's name, unique in its endpoint; lower-cased.")
     endpoint_name: EndpointName = Field(
         default="", description="The endpoint; may be left out where the folder holds just one."
     )

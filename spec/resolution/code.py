@@ -10,6 +10,7 @@ from spec import artifacts
 from spec.azure.deployment import CodeConfiguration
 from spec.findings import Scope
 from spec.near import suggestion
+from spec.problem import Problem
 from spec.release import Code
 from spec.repository import LFS
 from spec.resolution.ground import Ground
@@ -48,18 +49,24 @@ def _missing(ground: Ground, scope: Scope, written: str, path: str, folder: str)
 def check(ground: Ground, scope: Scope, code: Code, python: str | None) -> None:
     """Note an entry script that is not valid Python, unless it is written for a newer one than Headgate's."""
     path = posixpath.join(code.artifact.path, code.scoring_script)
-    text = ground.repository.text(path) if path.endswith(".py") and not _is_newer(python) else None
+    if path.endswith(".py") and not _is_newer(python):
+        problems = ground.repository.once("syntax", path, lambda: _syntax(path, ground.repository.text(path)))
+        scope.findings.problems.extend(problems)
+
+
+def _syntax(path: str, text: str | None) -> tuple[Problem, ...]:
     if text is None or text.startswith(LFS.decode()):
-        return
+        return ()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             ast.parse(text, filename=path)
     except SyntaxError as error:
         message = f"This entry script is not valid Python: {error.msg}."
-        scope.findings.line_error(path, error.lineno or 1, message, error.offset or 1)
+        return (Problem(path, error.lineno or 1, error.offset or 1, "", message),)
     except (ValueError, RecursionError, MemoryError):
-        scope.findings.line_error(path, 1, "This entry script cannot be parsed as Python.")
+        return (Problem(path, 1, 1, "", "This entry script cannot be parsed as Python."),)
+    return ()
 
 
 def _is_newer(python: str | None) -> bool:

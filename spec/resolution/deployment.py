@@ -145,7 +145,7 @@ def _scale(fields: Deployment) -> ScaleSettings:
 def _collector(fields: Deployment) -> str | None:
     if fields.data_collector is None:
         return None
-    return json.dumps(fields.data_collector.model_dump(exclude_none=True), sort_keys=True, separators=(",", ":"))
+    return json.dumps(fields.data_collector.model_dump(exclude_defaults=True), sort_keys=True, separators=(",", ":"))
 
 
 def _note(scope: Scope, fields: Deployment, recipe: Recipe) -> None:

@@ -140,7 +140,10 @@ def read(ground: Ground, scope: Scope, path: str) -> conda.Translation | None:
     if not path.lower().endswith(".txt"):
         inner = scope.within(ground.repository.document(path))
         scope.findings.problems.extend(inner.document.problems)
-        return None if inner.document.problems else _checked(inner, conda.translate(inner.document.data), ())
+        if inner.document.problems:
+            return None
+        found = ground.repository.once("conda", path, lambda: conda.translate(inner.document.data))
+        return _checked(inner, found, ())
     text = ground.repository.text(path)
     if text is None:
         scope.findings.line_error(path, 0, "This is not a text file of at most 1 MiB.")

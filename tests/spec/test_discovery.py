@@ -26,6 +26,7 @@ FOREIGN = {
     "data.yml": "name: d\npath: x\ntype: uri_folder\n",
     "list.yml": "[1, 2]\n",
     "empty.yml": "",
+    "helm/traffic.yml": "apiVersion: v1\nspec:\n  traffic:\n  {{- if .Values.x }}\n  - y: {{ .Values.y }}\n",
     "template.yml": "{% if x %}\na: [\n",
     "duplicate.yml": "a: 1\na: 2\n",
 }

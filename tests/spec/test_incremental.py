@@ -182,7 +182,7 @@ def mutated(draw: st.DrawFn) -> bytes:
 PATHS = st.sampled_from([*REPOSITORY, "x/y.yml", "model/m.yml", "settings.yml"])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(edits=st.dictionaries(PATHS, st.one_of(mutated(), st.none()), max_size=4))
 def test_no_input_raises_and_a_change_is_as_good_as_everything(edits: dict[str, bytes | None]) -> None:
     new = {path: text for path, text in {**REPOSITORY, **edits}.items() if text is not None}
@@ -195,7 +195,7 @@ def test_no_input_raises_and_a_change_is_as_good_as_everything(edits: dict[str, 
     assert not alone.endpoints.keys() & alone.broken.keys()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(
     blob=st.one_of(
         st.binary(max_size=200),
