@@ -3,6 +3,7 @@
 import asyncio
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,12 @@ class Host:
 
 def detect() -> Host:
     """Look at this host, and take the cgroup that Headgate was given, if it was given one."""
-    return Host(os.cpu_count() or 1, psutil.virtual_memory().total, cgroups.claim())
+    return Host(_cores(), psutil.virtual_memory().total, cgroups.claim())
+
+
+def _cores() -> int:
+    """Cores that this process may use, which may be fewer than the host has."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def notes(size: InstanceType, host: Host) -> tuple[tuple[str, str], ...]:

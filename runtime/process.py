@@ -165,11 +165,7 @@ class ProcessRuntime:
     async def _rotate(self) -> None:
         while True:
             await asyncio.sleep(_ROTATE)
-            for path in self._replicas().values():
-                try:
-                    await asyncio.to_thread(self.logs.rotate, path)
-                except OSError as error:
-                    _log.warning("The log %s could not be rotated: %s", path, error)
+            await asyncio.to_thread(_rotate_all, self.logs, list(self._replicas().values()))
 
     async def _tidy(self) -> None:
         while True:
@@ -189,6 +185,14 @@ class ProcessRuntime:
         task = asyncio.get_running_loop().create_task(work)
         task.add_done_callback(_broke)
         return task
+
+
+def _rotate_all(logs: Logs, paths: list[Path]) -> None:
+    for path in paths:
+        try:
+            logs.rotate(path)
+        except OSError as error:
+            _log.warning("The log %s could not be rotated: %s", path, error)
 
 
 def _broke(task: "asyncio.Task[None]") -> None:

@@ -40,6 +40,7 @@ class Release:
         self._preparation = Preparation(Stage.PENDING)
         self._preparing: asyncio.Task[Prepared | None] | None = None
         self._prepared_before: Prepared | None = None
+        self._removing: asyncio.Task[None] | None = None
         self._growing: asyncio.Task[None] | None = None
         self._forgetting: asyncio.Task[None] | None = None
         self._empty = asyncio.Event()
@@ -141,6 +142,9 @@ class Release:
 
     async def _prepare(self) -> Prepared | None:
         recipe = await asyncio.shield(self._recipe)
+        if self._removing is not None:
+            # Taken back at the last moment: what is being removed is not laid out at the same time.
+            await asyncio.wait({self._removing})
         if self._prepared_before is not None and await self._preparer.check(self._prepared_before):
             return self._prepared_before
         if self._preparation.stage is not Stage.PREPARED:
@@ -207,5 +211,6 @@ class Release:
             replica.stop()
         await self._empty.wait()
         if self._recipe.done():
-            await self._preparer.forget(self.ref, self._recipe.result())
+            self._removing = self._run(self._preparer.forget(self.ref, self._recipe.result()))
+            await asyncio.shield(self._removing)
         gone(self.ref)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from runtime import prober, system
@@ -105,12 +106,18 @@ class Replica:
 
     def watched(self) -> Iterator[Watched]:
         """Its memory limit, while a process runs whose memory no cgroup limits."""
-        doom, leader = self._doom, self._leader
-        if self._group is None and leader is not None and doom is not None and not doom.done():
-            yield Watched(leader.pid, self._record.care.memory, self._overweight)
+        leader = self._leader
+        if self._group is None and leader is not None and self._attended(leader):
+            yield Watched(leader.pid, self._record.care.memory, partial(self._overweight, leader))
 
-    def _overweight(self, text: str) -> None:
-        self._condemn(End("OOMKilled", text, gently=False))
+    def _overweight(self, leader: Leader, text: str) -> None:
+        if self._attended(leader):
+            self._condemn(End("OOMKilled", text, gently=False))
+
+    def _attended(self, leader: Leader) -> bool:
+        """Whether this is its present process, which runs and may run on."""
+        present = leader is self._leader and not leader.ended.done()
+        return present and self._doom is not None and not self._doom.done()
 
     def _run(self, work: Coroutine[None, None, None]) -> None:
         if self._task is not None:
@@ -167,7 +174,7 @@ class Replica:
 
     def _command(self, launch: Launch) -> Command:
         env = system.without_identity(launch.env)
-        threads = hints(self._record.care.cpu, env)
+        threads = hints(min(self._record.care.cpu, self._site.host.cpu), env)
         return Command(launch.argv, {**env, **threads, **self._who.variables()}, launch.cwd)
 
     def _confine(self, leader: Leader) -> None:
@@ -211,6 +218,8 @@ class Replica:
         return after(code, tail, adopted=not leader.child)
 
     def _judge(self, health: Health) -> None:
+        if self._doom is None or self._doom.done():
+            return
         if health.liveness.passing is False:
             self._condemn(End("LivenessProbeFailed", _failing("liveness", health.liveness.failures)))
             return
@@ -234,18 +243,20 @@ class Replica:
 
     async def _confirm_port(self) -> None:
         leader = self._leader
-        if leader is None or leader.ended.done():
+        if leader is None or not self._attended(leader):
             return
         own = await asyncio.to_thread(
             lambda: system.listens(system.members(self._who, leader.pid), self._record.port)
         )
+        if not self._attended(leader):
+            return
         if not own:
             message = f"Another process listens at port {self._record.port}; it is started again at another one."
             self._condemn(End("PortTaken", message, gently=False, counts=False))
-        elif not leader.ended.done():
-            now = self._site.clock()
-            self._save(replace(self._record, ready_at=now))
-            self._show(ReplicaState.READY, since=now)
+            return
+        now = self._site.clock()
+        self._save(replace(self._record, ready_at=now))
+        self._show(ReplicaState.READY, since=now)
 
     def _condemn(self, end: End) -> None:
         if self._doom is None or self._doom.done():

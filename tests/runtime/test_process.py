@@ -61,6 +61,8 @@ class Stub:
     env: dict[str, str] = field(default_factory=dict)
     prepared: int = 0
     forgotten: list[ReleaseRef] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
     intact: bool = True
     mode: str = "ok"
     notes: tuple[tuple[str, str], ...] = (("Noted", "so it is"),)
@@ -68,6 +70,7 @@ class Stub:
     async def prepare(self, release: ReleaseRef, recipe: Recipe, report: Callable[[Preparation], None]) -> "Stub":
         assert recipe.runtime == "process"
         self.prepared += 1
+        self.steps.append("prepare")
         if self.errors:
             raise self.errors.pop(0)
         report(Preparation(Stage.PREPARING, message=f"laying out {release.name}"))
@@ -80,6 +83,9 @@ class Stub:
 
     async def forget(self, release: ReleaseRef, recipe: Recipe) -> None:
         assert recipe.runtime == "process"
+        self.steps.append("removing")
+        await self.gate.wait()
+        self.steps.append("removed")
         self.forgotten.append(release)
 
     def launch(self, port: int) -> Launch:
@@ -97,6 +103,7 @@ class Yard:
         self.cwd.mkdir()
         self.installation = secrets.token_hex(8)
         self.stub = Stub(self.cwd)
+        self.stub.gate.set()
         self.busy = 0
         self.runtime: ProcessRuntime
 
@@ -246,6 +253,20 @@ class TestCount:
         await until(lambda: len(yard.replicas()) == 1)
         assert new.id != old.id
         assert yard.stub.forgotten == []
+
+    async def test_taken_back_while_its_files_are_removed(self, yard: Yard) -> None:
+        await yard.want(1)
+        (old,) = await yard.ready(1)
+        yard.stub.intact = False
+        yard.stub.gate.clear()
+        await yard.runtime.forget(BLUE)
+        await until(lambda: "removing" in yard.stub.steps)
+        await yard.want(1)
+        await asyncio.sleep(0.2)
+        yard.stub.gate.set()
+        (new,) = await yard.ready(1)
+        assert yard.stub.steps == ["prepare", "removing", "removed", "prepare"]
+        assert new.id != old.id
 
 
 class TestPreparation:
