@@ -15,7 +15,7 @@ from pathlib import Path
 from console.client import AnswerError, Client, NotRunningError
 from console.down import stop_installation
 from console.exits import Exit
-from console.foreground import until_signal
+from console.foreground import show_urls, until_signal
 from console.hints import paste
 from console.logbook import logging_to
 from console.paths import Paths
@@ -89,6 +89,7 @@ async def run(flags: Mapping[str, object], *, exit_after: bool, keep: bool = Fal
     stop = asyncio.Event()
     with until_signal(stop), Progress() as progress:
         settings = _settings(flags, scratch)
+        show_urls(settings, progress)
         stage = Stage(settings, progress, stop, exit_after=exit_after)
         try:
             progress.say(f"The demo lives in {scratch}.")

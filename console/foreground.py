@@ -25,10 +25,19 @@ def until_signal(stop: asyncio.Event) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
+def show_urls(settings: Settings, progress: Progress) -> None:
+    """Let the progress show where an endpoint is once it is Ready."""
+    from console.wiring import address_of
+
+    address = address_of(settings)
+    progress.url_of = lambda endpoint: f"{address.base(endpoint)}/score"
+
+
 async def serve(settings: Settings, progress: Progress) -> None:
     """Run Headgate until a signal; the endpoints go on serving after it."""
     from console.app import run
 
+    show_urls(settings, progress)
     stop = asyncio.Event()
     with until_signal(stop), logging_to(settings, progress):
         await run(settings, stop=stop, report=progress.report)

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
 from typing import IO, Self, cast
@@ -66,6 +67,8 @@ class Progress:
     """Renders events until it is closed; it never raises, for a closed terminal must not end Headgate."""
 
     def __init__(self, console: Console | None = None) -> None:
+        self.url_of: Callable[[str], str] = lambda _: ""
+        """Tells an endpoint's scoring URI; whoever knows the address sets it."""
         self._console = console or out()
         self._console.file = cast("IO[str]", _Patient(self._console.file))
         self._awaited: dict[str, str] = {}
@@ -88,7 +91,7 @@ class Progress:
         """Show one event."""
         self._await(event)
         if self._live is None or event.reason not in QUIET:
-            entry(self._console, *line(event, self._console))
+            entry(self._console, *line(event, self._console, self.url_of))
 
     def rest(self) -> None:
         """Take the last line away: nothing is awaited any more."""
@@ -116,17 +119,16 @@ class Progress:
         return Text(text or "all is well", "dim", no_wrap=True, overflow="ellipsis")
 
 
-def line(event: Event, console: Console) -> tuple[Text, Text]:
-    """The time and a mark, and then whose, what, and the details."""
+def line(event: Event, console: Console, url_of: Callable[[str], str]) -> tuple[Text, Text]:
+    """The time and a mark, and then whose, what, and the details; with its URL where an endpoint became Ready."""
     mark, style = _mark(event)
     if not console.encoding.lower().startswith("utf"):
         mark = {"✓": "*", "·": " "}.get(mark, mark)
-    url = event.because.get("scoring_uri", "")
-    what = WORDS.get(event.reason, event.reason)
-    details = url if url and event.reason == "EndpointReady" else event.message
+    ready = event.reason == "EndpointReady"
+    details = "  ".join(filter(None, (url_of(event.endpoint) if ready else "", event.message)))
     whose = (f"{event.endpoint or 'headgate':<16} ", "bold")
     head = Text.assemble((f"{_local(event.at):%H:%M:%S}", "dim"), " ", (mark, style), " ")
-    return head, Text.assemble(whose, (what, style), f"  {details}")
+    return head, Text.assemble(whose, (WORDS.get(event.reason, event.reason), style), f"  {details}")
 
 
 def _mark(event: Event) -> tuple[str, str]:

@@ -91,7 +91,7 @@ async def build(settings: Settings, paths: Paths, installation: str, clock: Cloc
     reconciler = Reconciler(
         source=source, router=router, runtime=runtime, store=store, access=Access(store), clock=clock
     )
-    address = _address(settings)
+    address = address_of(settings)
     return Parts(settings, paths, source, router, runtime, preparer, store, reconciler, address, certificate)
 
 
@@ -145,7 +145,7 @@ def _names(settings: Settings) -> tuple[str, ...]:
     return names if ip_address(settings.address).is_unspecified else tuple(dict.fromkeys((*names, settings.address)))
 
 
-def _address(settings: Settings) -> Address:
+def address_of(settings: Settings) -> Address:
     """How clients write the address; a router on all addresses is named by the host's name."""
     anywhere = ip_address(settings.address).is_unspecified
     host = socket.gethostname() if anywhere else settings.address

@@ -31,13 +31,14 @@ def test_each_event_is_a_plain_line_in_a_pipe() -> None:
     screen = console(terminal=False)
     with Progress(screen) as progress:
         progress.report(Event(NOW, "iris", "Preparing", "installing [34] packages"))
-        progress.report(Event(NOW, "iris", "EndpointReady", "blue 100%", because={"scoring_uri": URL}))
+        progress.url_of = {"iris": URL}.__getitem__
+        progress.report(Event(NOW, "iris", "EndpointReady", "blue 100%"))
         progress.report(Event(NOW, "", "EnvoyRestarted", "it died", EventType.WARNING))
     lines = text(screen).splitlines()
     assert len(lines) == 3
     assert "\x1b" not in text(screen)
     assert "preparing  installing [34] packages" in lines[0]
-    assert URL in lines[1]
+    assert lines[1].endswith(f"Ready  {URL}  blue 100%")
     assert lines[2].split()[2:4] == ["headgate", "EnvoyRestarted"]
 
 
