@@ -24,11 +24,13 @@ _SHAPE_MESSAGES = {
 
 
 def validate(model: type[M], document: Document, data: object) -> tuple[M | None, tuple[Problem, ...]]:
-    """The document's data as `model`, or None and every problem in it."""
+    """The document's data as `model`, or None and every problem in it but where the document has one already."""
     try:
         return model.model_validate(data), ()
     except ValidationError as error:
-        return None, tuple(_problem(model, document, details) for details in error.errors(include_url=False))
+        problems = (_problem(model, document, details) for details in error.errors(include_url=False))
+        said = {(problem.line, problem.column) for problem in document.problems}
+        return None, tuple(problem for problem in problems if (problem.line, problem.column) not in said)
 
 
 def _problem(model: type[BaseModel], document: Document, details: ErrorDetails) -> Problem:

@@ -23,6 +23,7 @@ M = TypeVar("M", bound=BaseModel)
 
 Names = Callable[[], list[str]]
 
+IDENTITY_NOT_USED = "IdentityNotUsed"
 MAX_KUBERNETES_NAME = 62
 
 
@@ -157,13 +158,14 @@ def _check_traffic(scope: Scope, fields: Endpoint, names: list[str]) -> None:
 
 def _spec(fields: Endpoint, scope: Scope, found: list[DeploymentSpec]) -> EndpointSpec:
     is_public = not (isinstance(fields, ManagedEndpoint) and fields.public_network_access == "disabled")
+    notes = _notes(fields, is_public=is_public)
     return EndpointSpec(
         name=fields.name,
         auth_mode=_auth(fields.auth_mode),
         file=scope.document.file,
         traffic=_shares(fields.traffic),
         mirror_traffic=_shares(fields.mirror_traffic),
-        deployments=tuple(sorted((_public(one, is_public=is_public) for one in found), key=lambda one: one.name)),
+        deployments=tuple(sorted((_noted(one, notes) for one in found), key=lambda one: one.name)),
         public_network_access=is_public,
         tags=pairs(fields.tags),
         properties=pairs(fields.properties),
@@ -171,11 +173,19 @@ def _spec(fields: Endpoint, scope: Scope, found: list[DeploymentSpec]) -> Endpoi
     )
 
 
-def _public(spec: DeploymentSpec, *, is_public: bool) -> DeploymentSpec:
-    if is_public or spec.recipe.runtime != PROCESS:
-        return spec
-    message = "`public_network_access` is disabled, which is not enforced: who reaches the host reaches the endpoint."
-    return replace(spec, notes=(*spec.notes, Note(NETWORK_NOT_ENFORCED, message)))
+def _notes(fields: Endpoint, *, is_public: bool) -> tuple[Note, ...]:
+    """What the process runtime does not give that the endpoint asks for."""
+    private = "`public_network_access` is disabled, which is not enforced: who reaches the host reaches the endpoint."
+    identity = "`identity` is not used: replicas have the identity of the user that Headgate runs as."
+    has_identity = fields.identity is not None and fields.identity.type != "none"
+    return (
+        *(() if is_public else (Note(NETWORK_NOT_ENFORCED, private),)),
+        *((Note(IDENTITY_NOT_USED, identity),) if has_identity else ()),
+    )
+
+
+def _noted(spec: DeploymentSpec, notes: tuple[Note, ...]) -> DeploymentSpec:
+    return replace(spec, notes=(*spec.notes, *notes)) if notes and spec.recipe.runtime == PROCESS else spec
 
 
 def _auth(mode: str) -> AuthMode:

@@ -58,7 +58,7 @@ def _from_file(ground: Ground, scope: Scope, path: str, label: str) -> Setting |
     inner = scope.within(document)
     fields, problems = validate(EnvironmentFile, document, document.data)
     scope.findings.problems.extend((*document.problems, *problems))
-    return describe(ground, inner, fields, label) if fields is not None else None
+    return describe(ground, inner, fields, label) if fields is not None and not document.problems else None
 
 
 def describe(ground: Ground, scope: Scope, fields: InlineEnvironment, label: str) -> Setting | None:

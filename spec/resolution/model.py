@@ -39,7 +39,7 @@ def _from_file(ground: Ground, scope: Scope, path: str) -> Model | None:
     inner = scope.within(document)
     fields, problems = validate(ModelFile, document, document.data)
     scope.findings.problems.extend((*document.problems, *problems))
-    return describe(ground, inner, fields) if fields is not None else None
+    return describe(ground, inner, fields) if fields is not None and not document.problems else None
 
 
 def describe(ground: Ground, scope: Scope, fields: InlineModel) -> Model | None:

@@ -274,7 +274,8 @@ class TestPlaceholders:
 
     def test_an_unfilled_one_where_no_text_may_be(self, loaded: Build) -> None:
         found = loaded({"blue.yml": DEPLOYMENT.replace("instance_count: 1", "instance_count: {{N}}")}).catalog
-        assert "`N` has no value" in found.broken["shop"][0].message
+        (problem,) = found.broken["shop"]
+        assert "`N` has no value" in problem.message
 
     @pytest.mark.parametrize(
         "text", ["kind: values\nvalues: {A: [1]}\n", "kind: values\nvalue: {A: 1}\n", "kind: values\nvalues: {\n"]

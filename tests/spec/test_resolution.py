@@ -384,6 +384,11 @@ class TestRecipe:
         )
         assert blue(loaded({"blue.yml": text})).release == before
 
+    def test_an_identity_is_not_used_and_that_is_said(self, loaded: Build) -> None:
+        text = "name: shop\nidentity: {type: system_assigned}\ntraffic: {blue: 100}\n"
+        notes = blue(loaded({"endpoint.yml": text})).notes
+        assert [note.reason for note in notes] == ["BaseImageNotUsed", "IdentityNotUsed"]
+
     def test_private_endpoint_says_that_it_is_not_enforced(self, loaded: Build) -> None:
         text = "name: shop\npublic_network_access: disabled\ntraffic: {blue: 100}\n"
         found = loaded({"endpoint.yml": text})
