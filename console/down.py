@@ -74,10 +74,11 @@ async def stop_headgate(paths: Paths, patience: float) -> int | None:
         return None
     try:
         process.terminate()
-        await asyncio.to_thread(process.wait, patience)
+        async with asyncio.timeout(patience):
+            await _ended(process)
     except psutil.NoSuchProcess:
         pass
-    except psutil.TimeoutExpired as error:
+    except TimeoutError as error:
         raise StillRunningError(
             f"Headgate (pid {process.pid}) has not ended {patience:g} s after SIGTERM, so nothing else was stopped. "
             f"Look at its log, or end it with `kill -9 {process.pid}` and run `headgate down --yes` again."
@@ -85,3 +86,9 @@ async def stop_headgate(paths: Paths, patience: float) -> int | None:
     except psutil.AccessDenied as error:
         raise StillRunningError(f"Headgate (pid {process.pid}) belongs to another user: stop it there.") from error
     return process.pid
+
+
+async def _ended(process: psutil.Process) -> None:
+    """Return once the process is over; one that its parent has not reaped yet is."""
+    while process.is_running() and process.status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110 (another process)
+        await asyncio.sleep(0.05)
