@@ -10,8 +10,13 @@ import sys
 from types import TracebackType
 
 import azureml_inference_server_http as _server
-from azureml_inference_server_http import constants as _constants
-from azureml_inference_server_http import log_config as _log_config
+
+try:
+    from azureml_inference_server_http import log_config as _log_config
+except ImportError:  # 0.4 and older
+    _log_config = None
+
+_ROOT = os.path.dirname(os.path.abspath(_server.__file__))  # noqa: PTH100, PTH120 (plain strings throughout)
 
 # Gunicorn 25 and newer put a socket into $HOME that all replicas would share; older ones ignore the name.
 control_socket_disable = True
@@ -23,8 +28,18 @@ proc_name = os.environ.get("SERVICE_NAME", "azmlinfsrv")
 
 
 def _announce_version() -> None:
-    if os.environ.get("SERVER_VERSION_LOG_RESPONSE_ENABLED", "true").lower() == "true":
-        os.environ["HTTP_X_MS_SERVER_VERSION"] = "azmlinfsrv/" + _server.__version__
+    version = getattr(_server, "__version__", "")
+    if version and os.environ.get("SERVER_VERSION_LOG_RESPONSE_ENABLED", "true").lower() == "true":
+        os.environ["HTTP_X_MS_SERVER_VERSION"] = "azmlinfsrv/" + version
+
+
+def _configure_server_logging() -> None:
+    if _log_config is not None:
+        _log_config.load_logging_config(_ROOT, silent=True)
+        return
+    # Servers up to 0.4 find their own modules by name, and have their logging configured by gunicorn.
+    sys.path.append(os.path.join(_ROOT, "server"))  # noqa: PTH118 (the same)
+    globals()["logconfig"] = os.path.join(_ROOT, "logging.conf")  # noqa: PTH118 (the same)
 
 
 def _show_root_logging() -> None:
@@ -33,7 +48,7 @@ def _show_root_logging() -> None:
     level = level if isinstance(level, int) else logging.INFO
     fallback = logging.StreamHandler(sys.stderr)
     fallback.setLevel(level)
-    fallback.setFormatter(_log_config.AMLLogFormatter())
+    fallback.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s [%(process)d] %(name)s - %(message)s"))
     logging.lastResort = fallback
     logging.getLogger().setLevel(level)
 
@@ -41,7 +56,7 @@ def _show_root_logging() -> None:
 def _extend_path() -> None:
     # azmlinfsrv knows the code directory only; the script's own folder after it lets siblings import each other.
     root = os.environ.get("AML_APP_ROOT", "")
-    script = os.path.join(root, os.environ.get("AZUREML_ENTRY_SCRIPT", ""))  # noqa: PTH118 (plain strings throughout)
+    script = os.path.join(root, os.environ.get("AZUREML_ENTRY_SCRIPT", ""))  # noqa: PTH118 (the same)
     sys.path.extend(path for path in (root, os.path.dirname(script)) if path not in sys.path)  # noqa: PTH120 (the same)
 
 
@@ -57,7 +72,7 @@ def _keep_exit_status() -> None:
     sys.excepthook = end
 
 
-_log_config.load_logging_config(_constants.PACKAGE_ROOT, silent=True)
+_configure_server_logging()
 _announce_version()
 _show_root_logging()
 _extend_path()

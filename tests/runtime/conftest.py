@@ -59,7 +59,7 @@ class Served:
 
     def ready(self) -> "Served":
         """Wait until it answers its health probe; fail with its log if it ends before."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             assert self.process.poll() is None, self.log.read_text()
             try:

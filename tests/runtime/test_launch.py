@@ -232,3 +232,15 @@ class TestServer:
         served = serve(lambda port: command(RECIPE, layout, server_python, port)).ready()
         assert "mine<formatted>" in served.log.read_text()
         assert served.stop() == 0
+
+    def test_an_older_server_that_the_user_pinned_scores(
+        self, build: Callable[..., Path], tmp_path: Path, serve: Start
+    ) -> None:
+        python = build("azureml-inference-server-http==1.4.1")
+        files = {"sub/score.py": SCORE, "helper.py": b"VALUE = 40", "sub/sibling.py": b"OTHER = 2"}
+        layout = laid_out(tmp_path, files, RECIPE)
+        served = serve(lambda port: command(RECIPE, layout, python, port)).ready()
+        answer = served.ask("/score", {})
+        assert answer.json()["value"] == 42
+        assert answer.headers["x-ms-server-version"] == "azmlinfsrv/1.4.1"
+        assert "root says hello" in served.log.read_text()
