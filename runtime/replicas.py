@@ -138,7 +138,10 @@ class Replica:
             await self._rest(await self._attend(leader))
         while prepared := prepared or await self._prepare():
             self._log_start = await asyncio.to_thread(self._site.logs.position, self._log_path)
-            outcome = self._launch(prepared)
+            async with self._site.starting:
+                # A spawn holds up the loop for a moment: others get their turn between two of them.
+                await asyncio.sleep(0)
+                outcome = self._launch(prepared)
             prepared = None
             await self._rest(outcome if isinstance(outcome, End) else await self._attend(outcome))
 

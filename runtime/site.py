@@ -1,5 +1,6 @@
 """What all replicas of one installation share."""
 
+import asyncio
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Mapping
@@ -123,6 +124,8 @@ class Site:
     clock: Callable[[], datetime]
     pace: Pace = field(default_factory=Pace)
     ports: Ports = field(default_factory=Ports)
+    starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while one process is spawned."""
 
 
 Prepare = Callable[[], Awaitable[Prepared | None]]
