@@ -31,13 +31,16 @@ class Commit:
 TreeItem = tuple[bytes, bytes, bytes]
 """One line of a tree object as Git stores it: mode, name, binary id."""
 
-_TREES = {
-    2 * width: (
-        re.compile(rb"(?:[0-7]{5,6} [^\0]*\0.{%d})*+" % width, re.DOTALL),
-        re.compile(rb"([0-7]{5,6}) ([^\0]*)\0(.{%d})" % width, re.DOTALL),
-    )
-    for width in (20, 32)
-}
+_Patterns = tuple[re.Pattern[bytes], re.Pattern[bytes]]
+
+
+def _patterns(width: int) -> _Patterns:
+    line = rb"([0-7]{5,6}) ([^\0]*)\0(.{%d})" % width
+    return re.compile(b"(?:%s)*+" % line.replace(b"(", b"(?:"), re.DOTALL), re.compile(line, re.DOTALL)
+
+
+_TREES = {2 * width: _patterns(width) for width in (20, 32)}
+"""By length of an id: what a whole tree looks like, and one line of it."""
 
 
 class Objects:
@@ -86,11 +89,24 @@ class Objects:
 
     def tree(self, oid: str) -> list[TreeItem]:
         """Read a tree's lines in Git's order."""
+        return self._items(self._tree(oid), oid)
+
+    def differences(self, old: str, new: str) -> tuple[list[TreeItem], list[TreeItem]]:
+        """The lines that only the old tree has, and those that only the new one has."""
+        before, after = self._tree(old), self._tree(new)
+        (start, end), (_, new_end) = _differing(before, after, _TREES[len(old)])
+        olds, news = self._items(before[start:end], old), self._items(after[start:new_end], new)
+        same = set(olds).intersection(news)
+        return [item for item in olds if item not in same], [item for item in news if item not in same]
+
+    def _tree(self, oid: str) -> bytes:
         data = self.read(oid, limit=TREE_LIMIT)
-        whole, line = _TREES[len(oid)]
-        if whole.fullmatch(data) is None:
+        if _TREES[len(oid)][0].fullmatch(data) is None:
             raise self._fail(oid)
-        found: list[TreeItem] = line.findall(data)
+        return data
+
+    def _items(self, data: bytes, oid: str) -> list[TreeItem]:
+        found: list[TreeItem] = _TREES[len(oid)][1].findall(data)
         return found
 
     def close(self) -> None:
@@ -172,3 +188,30 @@ def _checked(oid: str) -> str:
     if not is_oid(oid):
         raise OSError(errno.EINVAL, "is not a Git object id", oid)
     return oid
+
+
+def _differing(old: bytes, new: bytes, patterns: _Patterns) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Where whole lines of two trees differ, in each: large folders mostly differ in few lines."""
+    lines, line = patterns
+    start = _end(lines.match(old, 0, _common(old, new)))
+    tail = min(_common(old[::-1], new[::-1]), len(old) - start, len(new) - start)
+    ends = []
+    for data in (old, new):
+        end = _end(lines.match(data, start, len(data) - tail))
+        ends.append(end if end == len(data) - tail else _end(line.match(data, end)))
+    if len(old) - ends[0] != len(new) - ends[1]:
+        return (start, len(old)), (start, len(new))
+    return (start, ends[0]), (start, ends[1])
+
+
+def _end(match: "re.Match[bytes] | None") -> int:
+    return match.end() if match else 0
+
+
+def _common(old: bytes, new: bytes) -> int:
+    """Length of the common beginning, found by bisection since comparing slices is fast."""
+    low, high = 0, min(len(old), len(new))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if old[low:middle] == new[low:middle] else (low, middle - 1)
+    return low

@@ -57,10 +57,17 @@ class Walk:
 
     def raw(self, oid: str, base: str) -> list[TreeItem]:
         """Read one tree as it is, within the limits."""
-        if base.count("/") >= DEPTH_LIMIT:
-            self.bad.append(Bad(base, f"directories are nested more than {DEPTH_LIMIT} deep"))
-            return []
-        items = self._objects.tree(oid)
+        return self.admit(self._objects.tree(oid), base) if self.reaches(base) else []
+
+    def reaches(self, base: str) -> bool:
+        """Whether a directory is not nested too deep; note it otherwise."""
+        if base.count("/") < DEPTH_LIMIT:
+            return True
+        self.bad.append(Bad(base, f"directories are nested more than {DEPTH_LIMIT} deep"))
+        return False
+
+    def admit(self, items: list[TreeItem], base: str) -> list[TreeItem]:
+        """Count the items; raise `StalledError` above the limit."""
         self._left -= len(items)
         if self._left < 0:
             raise StalledError(f"More than {self._limit:,} entries are below {base or 'the root'}: watch a sub-path.")
@@ -198,24 +205,29 @@ def compare(objects: Objects, old: str, new: str) -> TreeDifference:
     before, after = Walk(objects), Walk(objects)
     removed: list[Entry] = []
     added: list[Entry] = []
-    _compare((before, after), ((old, new), ""), (removed, added))
+    _compare(objects, (before, after), ((old, new), ""), (removed, added))
     paths = frozenset(entry.path for entry in removed)
     return TreeDifference(paths, tuple(with_sizes(objects, added)), tuple(before.bad), tuple(after.bad))
 
 
 def _compare(
-    walks: tuple[Walk, Walk], trees: tuple[tuple[str, str], str], found: tuple[list[Entry], list[Entry]]
+    objects: Objects,
+    walks: tuple[Walk, Walk],
+    trees: tuple[tuple[str, str], str],
+    found: tuple[list[Entry], list[Entry]],
 ) -> None:
     (old, new), base = trees
-    olds, news = set(walks[0].raw(old, base)), set(walks[1].raw(new, base))
-    before = {entry.path: entry for entry in walks[0].name(olds - news, base)}
-    after = {entry.path: entry for entry in walks[1].name(news - olds, base)}
+    if not (walks[0].reaches(base) and walks[1].reaches(base)):
+        return
+    olds, news = objects.differences(old, new)
+    before = {entry.path: entry for entry in walks[0].name(walks[0].admit(olds, base), base)}
+    after = {entry.path: entry for entry in walks[1].name(walks[1].admit(news, base), base)}
     for path in before.keys() | after.keys():
         left, right = before.get(path), after.get(path)
         if left == right:
             continue
         if left and right and left.kind == right.kind == "directory":
-            _compare(walks, ((left.oid, right.oid), path), found)
+            _compare(objects, walks, ((left.oid, right.oid), path), found)
             continue
         for walk, entry, files in zip(walks, (left, right), found, strict=True):
             if entry is not None:
