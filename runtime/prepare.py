@@ -13,7 +13,7 @@ from runtime.fault import ReleaseError, as_failed
 from runtime.layouts import Layouts
 from runtime.prepared import Prepared
 from runtime.replica import Preparation, Stage
-from spec.errors import TransientError
+from spec.errors import StalledError, TransientError
 from spec.release import Recipe, ReleaseRef, Server
 
 Report = Callable[[Preparation], None]
@@ -58,7 +58,7 @@ class Preparer:
     async def prepare(self, release: ReleaseRef, recipe: Recipe, report: Report) -> Prepared:
         """Return once a replica could start; while the world is away, report it and try again, for ever.
 
-        Raises `ReleaseError` (or another `StalledError`) when the content is wrong. Cancelling stops the build.
+        Raises `StalledError` (mostly a `ReleaseError`) when the content is wrong. Cancelling stops the build.
         What is there already is checked, not made again, so preparing after a restart is quick.
         """
         attempt = 0
@@ -71,8 +71,8 @@ class Preparer:
                 await self._note(release, f"failed, tried again in {delay:g} s: {error}")
                 report(as_failed(error))
                 await asyncio.sleep(delay)
-            except ReleaseError as error:
-                await self._note(release, f"failed, {error.reason}: {error}")
+            except StalledError as error:
+                await self._note(release, f"failed, {as_failed(error).reason}: {error}")
                 raise
 
     async def check(self, prepared: Prepared) -> bool:

@@ -50,9 +50,12 @@ class FakeExporter:
 
     def __init__(self) -> None:
         self.faults: list[OSError] = []
+        self.refusal: StalledError | None = None
         self.exported: list[str] = []
 
     def export(self, oid: str, kind: Literal["file", "directory"], destination: Path) -> None:
+        if self.refusal is not None:
+            raise self.refusal
         if self.faults:
             raise self.faults.pop(0)
         self.exported.append(oid)
@@ -157,6 +160,14 @@ class TestPrepare:
         with pytest.raises(StalledError, match="no such package"):
             await preparer.prepare(RELEASE, RECIPE, reports.append)
         assert "EnvironmentBuildFailed: no such package" in lines[-1]
+
+    async def test_what_the_source_refuses_is_told(
+        self, preparer: Preparer, exporter: FakeExporter, lines: list[str], reports: list[Preparation]
+    ) -> None:
+        exporter.refusal = StalledError("src is a Git LFS pointer")
+        with pytest.raises(StalledError, match="LFS"):
+            await preparer.prepare(RELEASE, RECIPE, reports.append)
+        assert "PreparationFailed: src is a Git LFS pointer" in lines[-1]
 
     @pytest.mark.parametrize("server", [Server.CONTAINER, Server.TRITON])
     async def test_containers_are_refused_by_name(
