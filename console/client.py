@@ -2,14 +2,17 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from console.hints import paste
+from console.lock import find_holder
 from console.paths import Paths
 from console.shapes import (
     Access,
@@ -30,6 +33,8 @@ from spec.errors import HeadgateError
 
 Answer = TypeVar("Answer", bound=Shape)
 TIMEOUT = 60.0
+STARTING = 30.0
+"""Seconds that a Headgate may take between its lock and its first answer."""
 
 
 class NotRunningError(HeadgateError):
@@ -156,17 +161,32 @@ class Client:
             raise NotRunningError(f"Headgate on {self._paths.state} ended before it answered.") from error
 
     def _knock(self) -> None:
-        """Raise `NotRunningError` if nobody listens on the socket."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            try:
-                probe.connect(str(self._paths.api_socket))
-            except PermissionError as error:
-                raise NotRunningError(f"{self._paths.api_socket} belongs to another user.") from error
-            except OSError as error:
-                state = self._paths.state
+        """Wait while a Headgate is starting. Raises `NotRunningError` if nobody listens."""
+        until = time.monotonic() + STARTING
+        while not _listens(self._paths.api_socket):
+            holder = find_holder(self._paths.lock_file)
+            state = self._paths.state
+            if holder is None:
                 raise NotRunningError(
                     f"Headgate is not running on {state}.\nStart it with: {paste('up', 'REPO', state=state)}"
-                ) from error
+                )
+            if time.monotonic() > until:
+                raise NotRunningError(
+                    f"Headgate (pid {holder.pid}) on {state} is starting or ending, and did not answer in "
+                    f"{STARTING:g} s. Its log: {self._paths.log_file}"
+                )
+            time.sleep(0.1)
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except PermissionError as error:
+            raise NotRunningError(f"{path} belongs to another user.") from error
+        except OSError:
+            return False
+    return True
 
 
 def _part(name: str) -> str:

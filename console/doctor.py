@@ -70,7 +70,7 @@ def examine(settings: Settings) -> tuple[Check, ...]:
 def print_checks(checks: tuple[Check, ...]) -> None:
     """A line each, with what to do below it."""
     rows = [(check.level.value, check.name, "\n".join(filter(None, (check.found, check.advice)))) for check in checks]
-    screen.out().print(screen.table(("", "CHECK", "FOUND"), rows))
+    screen.print_table(("", "CHECK", "FOUND"), rows)
     bad = sum(check.level is not Level.OK for check in checks)
     screen.say("\nAll is well." if not bad else f"\n{bad} of {len(checks)} need a look.")
 

@@ -61,9 +61,13 @@ async def stop_installation(
     """
     if not paths.state.is_dir():
         return Stopped(None, 0, 0)
-    pid = await stop_headgate(paths, patience)
-    with hold(paths.lock_file):
-        return Stopped(pid, await envoy(paths), await replicas(paths))
+    paths.down_mark.touch()
+    try:
+        pid = await stop_headgate(paths, patience)
+        with hold(paths.lock_file):
+            return Stopped(pid, await envoy(paths), await replicas(paths))
+    finally:
+        paths.down_mark.unlink(missing_ok=True)
 
 
 async def stop_headgate(paths: Paths, patience: float) -> int | None:

@@ -5,7 +5,9 @@ import contextlib
 import signal
 from collections.abc import Iterator
 
+from console.lock import hold
 from console.logbook import logging_to
+from console.paths import Paths, prepare
 from console.progress import Progress
 from console.settings import Settings
 
@@ -33,11 +35,18 @@ def show_urls(settings: Settings, progress: Progress) -> None:
     progress.url_of = lambda endpoint: f"{address.base(endpoint)}/score"
 
 
-async def serve(settings: Settings, progress: Progress) -> None:
-    """Run Headgate until a signal; the endpoints go on serving after it."""
-    from console.app import run
+async def serve(settings: Settings, progress: Progress) -> bool:
+    """Run Headgate until a signal; return whether its endpoints go on serving (not if `down` ended it).
 
-    show_urls(settings, progress)
+    The lock comes before the slow imports, so that a second Headgate is refused, and clients wait, from the start.
+    """
+    paths = Paths(settings.state_dir)
+    prepare(paths)
     stop = asyncio.Event()
-    with until_signal(stop), logging_to(settings, progress):
+    with hold(paths.lock_file), until_signal(stop), logging_to(settings, progress):
+        paths.down_mark.unlink(missing_ok=True)
+        from console.app import run
+
+        show_urls(settings, progress)
         await run(settings, stop=stop, report=progress.report)
+        return not paths.down_mark.exists()

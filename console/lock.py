@@ -35,9 +35,27 @@ class Holder:
         return process if same else None
 
 
+_held: set[Path] = set()
+"""Locks of this process: who holds one holds it for everything below as well."""
+
+
 @contextmanager
 def hold(path: Path) -> Iterator[None]:
     """Hold the lock at `path`. Raises `LockedError`, which names the pid of who has it."""
+    path = path.resolve()
+    if path in _held:
+        yield
+        return
+    _held.add(path)
+    try:
+        with _hold(path):
+            yield
+    finally:
+        _held.discard(path)
+
+
+@contextmanager
+def _hold(path: Path) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         _take(descriptor, path)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from rich.text import Text
 
-from console.screen import entry, out, prose, say, shares, short, table, tone
+from console.screen import entry, out, print_table, prose, say, shares, short, tone
 from console.shapes import (
     Condition,
     DeploymentDetail,
@@ -49,7 +49,7 @@ def print_status(found: Status | EndpointStatus) -> None:
     _print_source(found.source)
     if found.endpoints:
         say("")
-        out().print(table(("ENDPOINT", "STATE", "READY", "LIVE TRAFFIC"), map(_row, found.endpoints)))
+        print_table(("ENDPOINT", "STATE", "READY", "LIVE TRAFFIC"), map(_row, found.endpoints))
     else:
         say("\nNo endpoints: the commit declares none, or it was not read yet.")
     for endpoint in found.endpoints:
@@ -130,7 +130,7 @@ def _print_conditions(conditions: Iterable[Condition]) -> None:
     rows = [(c.type, c.status, f"{c.reason}: {c.message}" if c.message else c.reason) for c in conditions]
     if rows:
         say("")
-        out().print(table(("CONDITION", "STATUS", "WHY"), rows))
+        print_table(("CONDITION", "STATUS", "WHY"), rows)
 
 
 def _print_deployment(deployment: DeploymentDetail) -> None:
@@ -142,7 +142,7 @@ def _print_deployment(deployment: DeploymentDetail) -> None:
         for replica in deployment.replicas
     ]
     if rows:
-        out().print(table(("REPLICA", "STATE", "RESTARTS", "WHY"), rows))
+        print_table(("REPLICA", "STATE", "RESTARTS", "WHY"), rows)
     for condition in deployment.conditions:
         prose(f"{condition.reason}: {condition.message}", 2)
 

@@ -46,6 +46,11 @@ class Paths:
         return self.state / "headgate.log"
 
     @property
+    def down_mark(self) -> Path:
+        """Is there while `down` ends a running Headgate."""
+        return self.state / "down"
+
+    @property
     def run_record(self) -> Path:
         """Names the directory of the sockets, so that every shell finds the same one."""
         return self.state / "run-directory"

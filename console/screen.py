@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-PLAIN_WIDTH = 200
+PLAIN_WIDTH = 1000
 """Columns where the output is no terminal: a pipe does not wrap."""
 
 
@@ -64,6 +65,12 @@ def entry(console: "Console", head: "Text", body: "Text") -> None:
     return console.print(grid)
 
 
+def waiting(text: str) -> AbstractContextManager[object]:
+    """Say on a terminal that something is awaited, as long as the block runs."""
+    console = err()
+    return console.status(text) if console.is_terminal else nullcontext()
+
+
 def print_json(shape: "BaseModel") -> None:
     """Print a shape as JSON, in its public names."""
     print_data(shape.model_dump(mode="json", by_alias=True))
@@ -74,8 +81,15 @@ def print_data(data: object) -> None:
     sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table":
-    """A table without frames: its last column takes what space is left and folds."""
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table without frames: its last column takes what space is left and folds."""
+    console = out()
+    with console.capture() as captured:
+        console.print(_table(columns, rows))
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> "Table":
     from rich.table import Table
     from rich.text import Text
 

@@ -32,8 +32,8 @@ def up(
         raise SettingsError("REPO: say which repository, as in: headgate up ~/models (or set repo in headgate.toml).")
     with Progress() as progress:
         progress.say(f"Headgate serves {settings.repo}; its memory is in {settings.state_dir}.")
-        asyncio.run(serve(settings, progress))
-    progress.say(_farewell(settings.state_dir, settings.repo))
+        goes_on = asyncio.run(serve(settings, progress))
+    progress.say(_farewell(settings.state_dir, settings.repo) if goes_on else "Headgate has ended.")
 
 
 def _farewell(state: Path, repo: str) -> str:
@@ -68,7 +68,7 @@ def down(
     stopped = asyncio.run(stop_installation(paths, timeout))
     if as_json:
         return screen.print_data(asdict(stopped))
-    first = f"Headgate (pid {stopped.headgate})" if stopped.headgate else "No Headgate was running;"
+    first = f"Headgate (pid {stopped.headgate})" if stopped.headgate else "No Headgate was running:"
     return screen.say(
         f"{first}{',' if stopped.headgate else ''} {_count(stopped.envoys, 'Envoy')} and "
         f"{_count(stopped.replicas, 'replica')} stopped on {paths.state}."

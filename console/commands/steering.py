@@ -28,7 +28,7 @@ def sync(
     from console import pages, screen
     from console.session import connect
 
-    with connect(flags) as client:
+    with connect(flags) as client, screen.waiting("Waiting for the newest commit …"):
         found = client.sync(wait=wait and not confirm_removal, timeout=timeout)
         if confirm_removal:
             if found.held:

@@ -144,3 +144,11 @@ def test_a_lock_file_with_garbage_is_nobodys(paths: Paths, text: str) -> None:
     assert lock.find_holder(paths.lock_file) is None
     with lock.hold(paths.lock_file):
         pass
+
+
+def test_a_lock_holds_for_what_is_below_it(paths: Paths) -> None:
+    with lock.hold(paths.lock_file):
+        with lock.hold(paths.lock_file):
+            pass
+        assert lock.find_holder(paths.lock_file)
+    assert lock.find_holder(paths.lock_file) is None
