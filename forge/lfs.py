@@ -15,8 +15,6 @@ from spec.errors import StalledError, TransientError
 
 POINTER_LIMIT = 1024
 """Bytes: a pointer is smaller."""
-FETCH_TIMEOUT = 3600.0
-"""Seconds for one object."""
 _CHUNK = 1024 * 1024
 _FIRST = b"version https://git-lfs.github.com/spec/v1\n"
 _FIELDS = re.compile(rb"^oid sha256:([0-9a-f]{64})\nsize ([0-9]{1,18})\n?$", re.MULTILINE)
@@ -69,7 +67,7 @@ class LfsStore:
     def _find_local(self, pointer: Pointer) -> Path | None:
         if self._local is None:
             return None
-        path = self._local / "lfs" / "objects" / pointer.oid[:2] / pointer.oid[2:4] / pointer.oid
+        path = self._stored(self._local, pointer)
         return path if path.is_file() else None
 
     def _smudge(self, pointer: Pointer, path: str, into: Path) -> None:
@@ -87,6 +85,12 @@ class LfsStore:
             raise TransientError(f"{path}: git-lfs did not end; trying again.") from None
         finally:
             stop(process)
+            # git-lfs keeps a copy of its own, which nobody would ever remove.
+            self._stored(self._mirror, pointer).unlink(missing_ok=True)
+
+    @staticmethod
+    def _stored(repository: Path, pointer: Pointer) -> Path:
+        return repository / "lfs" / "objects" / pointer.oid[:2] / pointer.oid[2:4] / pointer.oid
 
 
 def _pump(process: "subprocess.Popen[bytes]", pointer: Pointer, write: Callable[[bytes], object]) -> None:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from forge.export import Exporter, ExportLimits
+from forge.git import Git
+from forge.lfs import LfsStore, parse_pointer
+from forge.location import parse_location
 from forge.source import GitSource
 from spec.errors import StalledError, TransientError
 
@@ -206,3 +209,53 @@ def test_an_lfs_object_of_the_repository_is_used_and_verified(
     with pytest.raises(StalledError, match="not what the pointer says"):
         source.export(oid, "file", folder / "bad")
     assert not (folder / "bad").exists()
+
+
+@pytest.fixture
+def remote_store(repository: Repository) -> LfsStore:
+    location = parse_location("https://127.0.0.1:9/x.git")
+    return LfsStore(Git(location), repository.path / ".git", url=location.target)
+
+
+def test_a_remote_pointer_without_git_lfs_names_the_file(
+    remote_store: LfsStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("forge.lfs.shutil.which", lambda _: None)
+    found = parse_pointer(pointer(b"weights"))
+    assert found is not None
+    with pytest.raises(StalledError, match=r"m/model\.bin is a Git LFS pointer: install git-lfs"):
+        remote_store.fetch(found, "m/model.bin", folder / "out")
+
+
+@pytest.mark.parametrize(
+    ("sent", "error"),
+    [(b"weights", None), (b"weightz", StalledError), (b"weights and more", StalledError), (None, TransientError)],
+)
+def test_what_git_lfs_brings_is_verified(
+    remote_store: LfsStore,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sent: bytes | None,
+    error: type[Exception] | None,
+) -> None:
+    # A program in git-lfs's place: its answers are what is varied here.
+    program = folder / "bin" / "git-lfs"
+    program.parent.mkdir()
+    (folder / "sent").write_bytes(sent or b"")
+    program.write_text(f"#!/bin/sh\ncat >/dev/null\ncat {folder}/sent\nexit {1 if sent is None else 0}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    found = parse_pointer(pointer(b"weights"))
+    assert found is not None
+    if error is None:
+        remote_store.fetch(found, "model.bin", folder / "out")
+        assert (folder / "out").read_bytes() == b"weights"
+        return
+    with pytest.raises(error, match=r"model\.bin"):
+        remote_store.fetch(found, "model.bin", folder / "out")
+
+
+def test_only_a_pointer_is_taken_for_one() -> None:
+    assert parse_pointer(b"version https://git-lfs.github.com/spec/v1\n") is None
+    assert parse_pointer(b"x" + pointer(b"")) is None
+    assert parse_pointer(pointer(b"") + b" " * 1024) is None
