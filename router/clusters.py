@@ -11,6 +11,22 @@ _HTTP_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _IDLE: Final = "1s"
 """Below the keep-alive of every common server (gunicorn's is 2 s), so that none closes what Envoy is about to use."""
 
+# The replica with the fewest requests is the one that refuses them all, so a retry would choose it again. After two
+# failed connections in a row it is passed over for a moment, but never the last one. What a replica answers never
+# counts: that is for the probes and gates to judge.
+_OUTLIERS: Final = {
+    "split_external_local_origin_errors": True,
+    "consecutive_local_origin_failure": 2,
+    "enforcing_consecutive_local_origin_failure": 100,
+    "enforcing_consecutive_5xx": 0,
+    "enforcing_success_rate": 0,
+    "enforcing_local_origin_success_rate": 0,
+    "interval": "0.500s",
+    "base_ejection_time": "0.500s",
+    "max_ejection_time": "2s",
+    "max_ejection_percent": 50,
+}
+
 
 def cluster(name: str, backend: Backend) -> dict[str, Any]:
     """Describe one release: how to choose a replica, how much it takes at once, how long it may take."""
@@ -23,6 +39,7 @@ def cluster(name: str, backend: Backend) -> dict[str, Any]:
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "ignore_health_on_host_removal": True,
         "circuit_breakers": _limits(backend),
+        "outlier_detection": _OUTLIERS,
         "typed_extension_protocol_options": {_HTTP_OPTIONS: _protocol(backend)},
     }
 

@@ -27,7 +27,7 @@ from router.table import TOTAL, Backend, EndpointRoute, KeyAuth, TokenAuth
 _LONGEST_BODY: Final = 2000
 _RETRY: Final = {
     "retry_on": "connect-failure,refused-stream,reset-before-request",
-    "num_retries": 3,
+    "num_retries": 5,
     "host_selection_retry_max_attempts": 10,
     "retry_host_predicate": [
         {
