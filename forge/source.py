@@ -43,7 +43,7 @@ class GitSource:
 
     `mirror` is Headgate's own bare repository; `poll_seconds` is between looks when nothing else wakes the source
     (each wait up to 10 % shorter or longer); `worktree` follows uncommitted edits of a local working copy;
-    `operator_config` uses the operator's own Git and ssh configuration (credential helpers, proxies).
+    `operator_config` uses the operator's own Git and ssh configuration (credential helpers, proxies) for a remote.
     Raises `StalledError` for a location, ref or path that is not allowed.
     """
 
@@ -68,7 +68,8 @@ class GitSource:
         self._use_lfs = lfs
         self._limits = limits
         self._now = now
-        self._git = Git(self._location, operator_config=operator_config)
+        # A local repository needs none of it, and a filter of it would change what edits are read as.
+        self._git = Git(self._location, operator_config=operator_config and not self._location.is_local)
         self._origin = _choose_origin(self._location, _checked_ref(ref, worktree=worktree), mirror, self._git)
         if worktree:
             self._origin = _choose_worktree(self._location, mirror, self._git)

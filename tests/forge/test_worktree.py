@@ -74,6 +74,18 @@ async def test_a_sub_path_and_info_exclude_hold_for_edits_too(
     assert sorted(files.entries()) == ["a.yml", "b.yml"]
 
 
+async def test_filters_of_the_operator_do_not_change_what_edits_are_read_as(
+    folder: Path, repository: Repository, follow: Callable[..., Follower], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = folder / "gitconfig"
+    config.write_text('[filter "lfs"]\n\tclean = echo pointer\n\trequired = true\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+    repository.write(".gitattributes", "*.bin filter=lfs\n")
+    repository.write("model.bin", b"weights")
+    files = (await follow(repository.path, worktree=True, operator_config=True).next()).snapshot.files
+    assert files.read(files.entries()["model.bin"]) == b"weights"
+
+
 async def test_what_has_no_edits_is_refused(
     folder: Path, repository: Repository, follow: Callable[..., Follower]
 ) -> None:
