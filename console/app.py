@@ -20,8 +20,8 @@ from console.wiring import Parts, build
 from observability.events import Event
 from spec.errors import HeadgateError
 
-VERIFY_S, RESYNC_S, TIDY_S = 30, 300, 3600
-"""Seconds between looks for drift in the router, full passes, and clean-ups."""
+VERIFY_S, CERTIFICATE_S, RESYNC_S, TIDY_S = 15, 60, 300, 3600
+"""Seconds between looks for drift in the router, for a newer certificate, full passes, and clean-ups."""
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ async def _until(parts: Parts, stop: asyncio.Event) -> None:
 
 def _schedule(parts: Parts) -> AsyncIOScheduler:
     scheduler = AsyncIOScheduler(timezone="UTC")
-    for work, seconds in ((_verify, VERIFY_S), (_resync, RESYNC_S), (_tidy, TIDY_S)):
+    for work, seconds in _CHORES:
         scheduler.add_job(_guarded, "interval", seconds=seconds, args=(work, parts), coalesce=True, max_instances=1)
     scheduler.start()
     return scheduler
@@ -111,7 +111,13 @@ async def _tidy(parts: Parts) -> None:
     if await reconciler.in_store(reconciler.access.renew_ring, reconciler.clock.now()):
         parts.router.set_jwks(reconciler.access.jwks())
     await parts.preparer.collect(reconciler.recipes())
-    await parts.renew_certificate(reconciler.clock.now())
+
+
+async def _certify(parts: Parts) -> None:
+    await parts.renew_certificate(parts.reconciler.clock.now())
+
+
+_CHORES = ((_verify, VERIFY_S), (_certify, CERTIFICATE_S), (_resync, RESYNC_S), (_tidy, TIDY_S))
 
 
 def _service(parts: Parts, settings: Settings, stop: asyncio.Event, everything: asyncio.Event) -> LiveService:

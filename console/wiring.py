@@ -135,9 +135,8 @@ def _router_settings(settings: Settings, paths: Paths, installation: str) -> Rou
 def _certificate(settings: Settings, paths: Paths, now: datetime) -> tls.ServerCertificate | None:
     if settings.plain_http:
         return None
-    if settings.tls_certificate and settings.tls_key:
-        return tls.given(settings.tls_certificate, settings.tls_key, now)
-    return tls.ensure(paths.tls, _names(settings), now)
+    own = (settings.tls_certificate, settings.tls_key) if settings.tls_certificate and settings.tls_key else None
+    return tls.current(paths.tls, _names(settings), now, own)
 
 
 def _names(settings: Settings) -> tuple[str, ...]:

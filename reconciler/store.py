@@ -177,6 +177,8 @@ def _engine(url: str) -> Engine:
 
 def _configure_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401 -- DBAPI connections have no type
     cursor = connection.cursor()
+    for path in (row[2] for row in cursor.execute("PRAGMA database_list").fetchall() if row[2]):
+        Path(path).chmod(0o600)
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=5000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
