@@ -212,16 +212,34 @@ class Stage:
         return [*lines, "", "Their keys:", f"  {self._command('keys', 'show', first)}"]
 
     def _tries(self) -> list[str]:
-        first = next((name for name, good in self.scored.items() if good), "ENDPOINT")
-        repo = shlex.quote(str(self.settings.repo))
+        first = next((name for name, good in self.scored.items() if good), None)
+        if first is None:
+            return [f"What went wrong: {self._command('events')}"]
         ending = [] if self.exit_after else ["", "Ctrl-C stops everything."]
         return [
             "Three things to try next, in another shell:",
+            "",
+            "  # score again",
             f"  {self._curl(first)}",
+            "  # see what is live, and why",
             f"  {self._command('status', first)}",
-            f"  cd {repo} && $EDITOR . && git commit -am 'Change it' && {self._command('sync', '--wait')}",
+            "  # ask Git for a second replica",
+            f"  {self._scale(first)}",
             *ending,
         ]
+
+    def _scale(self, name: str) -> str:
+        with Client(Paths(self.settings.state_dir)) as client:
+            folder = (Path(str(self.settings.repo)) / client.endpoint(name).file).parent
+        git = f"git -C {shlex.quote(str(folder))} -c user.name=me -c user.email=me@localhost"
+        return " && ".join(
+            [
+                f"sed -i.bak 's/instance_count: 1/instance_count: 2/' {shlex.quote(str(folder))}/*.yml",
+                f"{git} commit -qam 'Two replicas'",
+                self._command("sync", "--wait"),
+                self._command("status", name),
+            ]
+        )
 
     def _command(self, *words: str) -> str:
         return paste(*words, state=self.settings.state_dir)
@@ -235,6 +253,6 @@ class Stage:
         kind = "keys show" if access.auth_mode == "key" else "token"
         key = f"$({self._command(*kind.split(), name)} | awk '{{print $NF; exit}}')"
         return (
-            f"curl --noproxy '*'{trust} -H \"Authorization: Bearer {key}\" "
+            f"curl -sS --noproxy '*'{trust} -H \"Authorization: Bearer {key}\" "
             f"-H 'Content-Type: application/json' -d @{shlex.quote(str(sample))} {access.scoring_uri}"
         )
