@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -91,12 +91,17 @@ class Admin:
         """Requests of all clients in progress on Envoy's listeners."""
         return sum((await self.stats(f"^{re.escape(_ACTIVE)}$")).values())
 
-    async def versions(self) -> Versions:
-        """Return what the control plane's resources look like from Envoy's side; never their content."""
+    async def versions(self, endpoints: Sequence[str] = ()) -> Versions:
+        """Return what the control plane's resources look like from Envoy's side; never their content.
+
+        Envoy tells nobody else anything while it answers, 1 s for 1,000 endpoints; `endpoints` limits it to theirs.
+        """
+        some = {"name_regex": f"({'|'.join(map(re.escape, endpoints))})(/.*)?"} if endpoints else {}
+        clusters, listeners = "cluster.name,version_info", "name,active_state.version_info"
         return Versions(
-            clusters=await self._dump("dynamic_active_clusters", "cluster.name,version_info", _cluster_version),
-            scopes=await self._scopes(),
-            listeners=await self._dump("dynamic_listeners", "name,active_state.version_info", _listener_version),
+            clusters=await self._dump("dynamic_active_clusters", {"mask": clusters} | some, _cluster_version),
+            scopes=await self._scopes(some),
+            listeners=await self._dump("dynamic_listeners", {"mask": listeners}, _listener_version),
         )
 
     async def listeners(self) -> dict[str, tuple[str, int]]:
@@ -113,9 +118,9 @@ class Admin:
         """Make Envoy open its log files anew, after a rotation."""
         await self._send("POST", "/reopen_logs")
 
-    async def _scopes(self) -> dict[str, str]:
+    async def _scopes(self, some: Mapping[str, str]) -> dict[str, str]:
         # A mask cannot reach into a repeated field, so this one brings the routes too; Envoy redacts their keys.
-        response = await self._send("GET", "/config_dump", {"resource": "dynamic_scoped_route_configs"})
+        response = await self._send("GET", "/config_dump", {"resource": "dynamic_scoped_route_configs", **some})
         groups = _json(response).get("configs", ())
         return {
             str(scope.get("name", "")): str(group.get("version_info", ""))
@@ -123,8 +128,8 @@ class Admin:
             for scope in group.get("scoped_route_configs", ())
         }
 
-    async def _dump(self, resource: str, mask: str, version: _VersionOf) -> dict[str, str]:
-        response = await self._send("GET", "/config_dump", {"resource": resource, "mask": mask})
+    async def _dump(self, resource: str, query: Mapping[str, str], version: _VersionOf) -> dict[str, str]:
+        response = await self._send("GET", "/config_dump", {"resource": resource, **query})
         return dict(version(config) for config in _json(response).get("configs", ()))
 
     async def _send(

@@ -94,7 +94,8 @@ async def test_a_thousand_endpoints_then_one_change_sends_one_response(rig: Rig)
     for name in ("e0", "e500", "e999"):
         assert (await client.send(f"/endpoints/{name}/score")).status == 200
     sent = replace(rig.router.sent)
-    assert await rig.router.verify() == frozenset()
+    for _ in range(11):
+        assert await rig.router.verify() == frozenset()
     assert rig.router.sent == sent
 
 
