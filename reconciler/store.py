@@ -6,17 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, insert, select, update
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, insert, inspect, select, update
 from sqlalchemy.exc import OperationalError
 
 from observability.events import Event, EventType
 from reconciler import tables
 from reconciler.state import Memory
-from spec.errors import StalledError, TransientError
+from spec.errors import TransientError
 
 FORMAT = 1
 """Format of a memory row; a newer Headgate reads older ones."""
@@ -37,16 +34,17 @@ class Store:
 
     def migrate(self) -> None:
         """Bring the schema up to date. Raises `StalledError` if a newer Headgate wrote it."""
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        if self._revision() != tables.REVISION:
+            with self._begin() as connection:
+                from reconciler.migrations import upgrade  # slow to import, and seldom needed
+
+                upgrade(connection)
+
+    def _revision(self) -> str | None:
         with self._begin() as connection:
-            config.attributes["connection"] = connection
-            try:
-                command.upgrade(config, "head")
-            except CommandError as error:
-                raise StalledError(
-                    f"the database was written by a newer Headgate ({error}); install that version or newer"
-                ) from error
+            if not inspect(connection).has_table(tables.versions.name):
+                return None
+            return connection.execute(select(tables.versions.c.version_num)).scalar_one_or_none()
 
     def load(self) -> dict[str, Memory]:
         """Every endpoint's memory by name."""

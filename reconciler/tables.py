@@ -3,6 +3,8 @@
 from sqlalchemy import Column, DateTime, Integer, MetaData, String, Table, Text
 
 metadata = MetaData()
+REVISION = "0001"
+"""The newest migration below `migrations/versions`."""
 
 endpoints = Table(
     "endpoints",
@@ -43,3 +45,6 @@ events = Table(
     Column("commit", String(128), nullable=False),
     Column("because", Text, nullable=False),
 )
+
+versions = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+"""Alembic's own table: which migration the database is at."""

@@ -5,9 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
 from world import START, World, deployment, endpoint
 
 from observability.events import Event
+from reconciler import migrations, tables
 from reconciler.state import Memory
 from reconciler.store import ConflictError, Store
 from spec.errors import StalledError, TransientError
@@ -123,3 +129,18 @@ def test_an_unusable_place_is_transient(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path}/no/such/folder/headgate.db")
     with pytest.raises(TransientError, match="cannot be used"):
         store.load()
+
+
+def test_the_newest_migration_is_the_one_that_is_named() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    assert ScriptDirectory.from_config(config).get_current_head() == tables.REVISION
+
+
+def test_the_migrations_make_the_tables_that_are_declared(store: Store, path: Path) -> None:
+    assert store.load() == {}
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, tables.metadata) == []
+    engine.dispose()
