@@ -327,6 +327,8 @@ def environment() -> dict[str, str]:
     leading = {"VIRTUAL_ENV", "CONDA_PREFIX", "PYTHONHOME", "PYTHONPATH", "UV_PYTHON", "UV_SYSTEM_PYTHON"}
     kept = {name: value for name, value in os.environ.items() if name not in leading}
     kept["UV_PROJECT_ENVIRONMENT"] = str(VENV)
+    # Compiled once here, or anew at every start where PYTHONDONTWRITEBYTECODE is set.
+    kept["UV_COMPILE_BYTECODE"] = "1"
     kept["UV_PYTHON_DOWNLOADS"] = "never"
     if not cache_is_writable():
         kept["UV_CACHE_DIR"] = str(BUILD / "uv-cache")
