@@ -1,6 +1,7 @@
-"""The reference of all fields as Markdown, made from the models."""
+"""The reference of all fields as Markdown, made from the models: `python -m spec.reference` prints it."""
 
 import inspect
+import sys
 import typing
 from collections.abc import Iterator
 from typing import Any
@@ -85,3 +86,7 @@ def _nested(annotation: Any) -> Iterator[tuple[type[Strict], bool]]:  # noqa: AN
     for argument in typing.get_args(annotation):
         for model, inner in _nested(argument):
             yield model, is_map or inner
+
+
+if __name__ == "__main__":
+    sys.stdout.write(render())
