@@ -1,4 +1,4 @@
-"""The phases of an endpoint as a Mermaid diagram, recorded from the code: `python -m reconciler.diagram` prints it."""
+"""The phases of an endpoint as a Mermaid diagram, recorded from the code (`python -m reconciler.diagram`)."""
 
 import sys
 from collections.abc import Iterator
