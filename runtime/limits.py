@@ -99,8 +99,8 @@ def weigh(limits: Iterable[tuple[int, int]]) -> dict[int, int]:
 
 def _advisory(size: InstanceType) -> str:
     return (
-        f"The {size.cpu:g} cores of {size.name} are advice (thread counts), not a limit: this host gives Headgate "
-        "no cgroup v2 with cpu and memory. Memory is watched and enforced."
+        f"the {size.cpu:g} cores of {size.name} are advice here, not a limit (Headgate has no cgroup v2 to divide); "
+        "memory is enforced"
     )
 
 

@@ -53,12 +53,18 @@ def deployment_yaml(endpoint: str, name: str, code: str, count: int = 1, **more:
         "name": name,
         "endpoint_name": endpoint,
         "code_configuration": {"code": code, "scoring_script": "score.py"},
-        "environment": "azureml:minimal-py311-inference@latest",
+        "environment": "azureml:plain@latest",
         "instance_type": "Standard_DS2_v2",
         "instance_count": count,
+        # Room for the moments in which this machine is busy with something else: 429 is an answer, not a loss.
+        "request_settings": {"request_timeout_ms": 20_000, "max_concurrent_requests_per_instance": 3},
         **more,
     }
     return json.dumps(document)
+
+
+SETTINGS = json.dumps({"kind": "settings", "environments": {"plain": {"python": "3.11", "requirements": []}}})
+"""An environment with nothing but the inference server, so that tests build it in seconds."""
 
 
 @dataclass
@@ -73,6 +79,7 @@ class Installation:
         self.repo, self.state = self.folder / "repo", self.folder / "state"
         self.repo.mkdir()
         self.git("init", "-q", "-b", "main")
+        self.commit({"headgate.yml": SETTINGS})
         self.port = free_port()
         self.log = (self.folder / "headgate.log").open("ab")
 
