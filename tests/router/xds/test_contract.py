@@ -95,8 +95,8 @@ async def test_waiting_in_the_queue_ends_with_408(start_rig: StartRig) -> None:
     server = await rig.server("blue-1")
     limits = {"timeout_ms": 1000, "max_queue_wait_ms": 100, "max_concurrent": 1}
     await rig.put(endpoint("iris", (backend("blue@1", server, **limits),)))
-    answers = await asyncio.gather(*(rig.client().send(SCORE, x_delay="0.8") for _ in range(3)))
-    assert sorted(answer.status for answer in answers) == [200, 408, 408]
+    answers = await asyncio.gather(*(rig.client().send(SCORE, x_delay="0.8") for _ in range(2)))
+    assert sorted(answer.status for answer in answers) == [200, 408]
 
 
 @pytest.mark.parametrize("status", [201, 202, 204, 301, 304, 400, 404, 413, 429, 500, 503])
