@@ -50,7 +50,6 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("envoy_bin", "FILE", "The Envoy to run instead of the one from its wheel.", ROUTER),
     Setting("envoy_concurrency", "N", "Envoy's worker threads (default: one per core).", ROUTER),
     Setting("conda", "FILE", "The conda or mamba to use for conda files (default: uv and PyPI).", RUNTIME),
-    Setting("drain_seconds", "S", "How long a replica may finish its requests before it is stopped.", RUNTIME),
     Setting("state_dir", "DIR", "Where this installation keeps its memory.", CONTROL),
     Setting("api_port", "N", "Also serve the HTTP API on this TCP port, with a token.", CONTROL),
     Setting("api_address", "IP", "The address of that port.", CONTROL),

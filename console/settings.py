@@ -81,7 +81,6 @@ class Settings(BaseSettings):
     envoy_bin: ExistingFile | None = None
     envoy_concurrency: Annotated[int, Field(ge=1, le=1024)] | None = None
     conda: ExistingFile | None = None
-    drain_seconds: Annotated[float, Field(ge=0, le=86400)] = 300.0
     state_dir: Location = Field(default_factory=default_state_dir)
     api_port: Port | None = None
     api_address: str = "127.0.0.1"

@@ -18,6 +18,7 @@ from reconciler.store import Store
 from router import tls
 from router.envoy import EnvoyRouter
 from router.settings import RouterSettings
+from runtime.environments import Environments
 from runtime.prepare import Preparer
 from runtime.process import ProcessRuntime
 from spec.errors import StalledError
@@ -87,7 +88,7 @@ async def build(settings: Settings, paths: Paths, installation: str, clock: Cloc
         router.set_certificate(certificate)
     store = Store(f"sqlite:///{paths.database}")
     await asyncio.to_thread(store.migrate)
-    runtime, preparer = _runtime(paths, installation, source, router)
+    runtime, preparer = _runtime(settings, paths, installation, (source, router))
     reconciler = Reconciler(
         source=source, router=router, runtime=runtime, store=store, access=Access(store), clock=clock
     )
@@ -96,8 +97,9 @@ async def build(settings: Settings, paths: Paths, installation: str, clock: Cloc
 
 
 def _runtime(
-    paths: Paths, installation: str, source: GitSource, router: EnvoyRouter
+    settings: Settings, paths: Paths, installation: str, ports: tuple[GitSource, EnvoyRouter]
 ) -> tuple[ProcessRuntime, Preparer]:
+    source, router = ports
     paths.runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     async def in_flight(address: str, port: int) -> int:
@@ -110,7 +112,8 @@ def _runtime(
     def note(release: ReleaseRef, text: str) -> None:
         notes[0].logs.note(release, text)
 
-    preparer = Preparer(paths.runtime, source, note)
+    environments = Environments(paths.runtime, conda=settings.conda)
+    preparer = Preparer(paths.runtime, source, note, environments=environments)
     runtime = ProcessRuntime(paths.runtime, installation, preparer, in_flight=in_flight)
     notes.append(runtime)
     return runtime, preparer
