@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Literal
 
 from reconciler.plan import Seen, Want
+from reconciler.routing import project, serves_alike
 from reconciler.state import Condition, Memory, Removing, Settled
 from reconciler.target import target_split
 from runtime.replica import Blame, ReleaseSeen, ReplicaState, Stage
@@ -83,6 +84,21 @@ def conditions(
     return tuple(_since(condition, memory, now) for condition in found)
 
 
+def _routed(want: Want, memory: Memory, seen: Seen) -> bool:
+    """Whether Envoy confirmed a route that answers new requests as it should.
+
+    What was confirmed for this commit stays so while only draining replicas change.
+    """
+    if seen.route is None or seen.route.route is None:
+        return False
+    if not serves_alike(seen.route.route, project(memory, seen, want.auth)):
+        return False
+    return seen.route.settled or any(
+        (found.type, found.status, found.observed_commit) == ("Ready", "True", want.commit)
+        for found in memory.conditions
+    )
+
+
 Verdict = tuple[str, Literal["True", "False", "Unknown"], str, str]
 
 
@@ -98,10 +114,10 @@ def _ready(want: Want, memory: Memory, seen: Seen, because: tuple[tuple[str, str
         return "Ready", "Unknown", "Unobserved", "the router or the runtime has not answered yet"
     if seen.route.rejected:
         return "Ready", "False", "RouteRejected", f"Envoy refused the route: {seen.route.rejected}"
-    return _serving(memory, seen, because)
+    return _serving(memory, seen, because, routed=_routed(want, memory, seen))
 
 
-def _serving(memory: Memory, seen: Seen, because: tuple[tuple[str, str], ...]) -> Verdict:
+def _serving(memory: Memory, seen: Seen, because: tuple[tuple[str, str], ...], *, routed: bool) -> Verdict:
     healths = [assess(deployment, memory, seen) for deployment in memory.spec.deployments] if memory.spec else []
     for health in healths:
         if health.failed:
@@ -109,10 +125,11 @@ def _serving(memory: Memory, seen: Seen, because: tuple[tuple[str, str], ...]) -
     for health in healths:
         if not health.ready:
             return "Ready", "Unknown", health.reason, f"deployment {health.deployment}: {health.message}"
-    target = target_split(memory.spec)
-    if memory.phase != Settled(target) or seen.route is None or not seen.route.settled:
-        reason, message = because[-1] if because else ("Progressing", "the route is on its way")
+    if memory.phase != Settled(target_split(memory.spec)):
+        reason, message = because[-1] if because else ("Progressing", "traffic is on its way")
         return "Ready", "Unknown", reason, message
+    if not routed:
+        return "Ready", "Unknown", "RouteChanging", "Envoy has not acknowledged the newest route yet"
     return "Ready", "True", "Serving", _summary(memory)
 
 

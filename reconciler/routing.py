@@ -1,9 +1,10 @@
 """What the router should show of an endpoint now: memory and observation to a route."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from reconciler.plan import Seen
-from reconciler.state import Known, Memory, Split, split_of
+from reconciler.state import Known, Memory, Shifting, Split, split_of
 from reconciler.target import mirror_target
 from router.table import TOTAL, Backend, EndpointRoute, Host, KeyAuth, TokenAuth
 from runtime.replica import ReleaseSeen, ReplicaSeen, ReplicaState
@@ -29,9 +30,33 @@ def project(memory: Memory, seen: Seen, auth: KeyAuth | TokenAuth) -> EndpointRo
         auth=auth,
         backends=backends,
         split=tuple((release, share) for release, share in split if release in named),
-        pinned=tuple((deployment, release) for deployment, release in memory.promoted if release in named),
+        pinned=tuple((deployment, release) for deployment, release in _pins(memory) if release in named),
         mirror=_mirror(memory, split, live),
     )
+
+
+def serves_alike(one: EndpointRoute, other: EndpointRoute) -> bool:
+    """Whether two routes answer new requests alike: they may differ in replicas that only drain."""
+    return _reached(one) == _reached(other)
+
+
+def _reached(route: EndpointRoute) -> EndpointRoute:
+    """The route without draining replicas and without releases that no request is sent to."""
+    names = {*dict(route.split), *dict(route.pinned).values(), *((route.mirror[0],) if route.mirror else ())}
+    backends = (
+        replace(backend, hosts=tuple(host for host in backend.hosts if not host.draining))
+        for backend in route.backends
+        if backend.release in names
+    )
+    return replace(route, backends=tuple(backends))
+
+
+def _pins(memory: Memory) -> tuple[tuple[str, str], ...]:
+    """A release that takes over its deployment's share takes over its header in the same push."""
+    if not isinstance(memory.phase, Shifting):
+        return memory.promoted
+    taken = {release.split("@", 1)[0]: release for release, _ in memory.phase.target}
+    return tuple(sorted((dict(memory.promoted) | taken).items()))
 
 
 def serve(split: Split, live: frozenset[str]) -> Split:

@@ -77,10 +77,11 @@ class Envoy:
     route: EndpointRoute | None = None
     serving: EndpointRoute | None = None
     waiting: list[tuple[int, EndpointRoute | None]] = field(default_factory=list)
+    rejected: str | None = None
 
     def push(self, route: EndpointRoute | None) -> None:
         self.pushed += 1
-        self.route = route
+        self.route, self.rejected = route, None
         self.waiting.append((self.pushed, route))
 
     def answer(self) -> None:
@@ -113,7 +114,9 @@ class World:
             for replica in release.replicas
         }
         envoy = self.envoy
-        route = RouteSeen(envoy.route, envoy.pushed, envoy.acknowledged) if self.router_known else None
+        route = (
+            RouteSeen(envoy.route, envoy.pushed, envoy.acknowledged, envoy.rejected) if self.router_known else None
+        )
         releases = {name: found.seen() for name, found in self.releases.items()} if self.runtime_known else None
         return Seen(route, releases, flights)
 

@@ -22,11 +22,6 @@ from spec.errors import TransientError
 EXTENSIONS = "type.googleapis.com/envoy.extensions."
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    with contextlib.suppress(ValueError):  # another room's conftest may have it
-        parser.addoption("--rewrite", action="store_true", help="write golden files instead of comparing")
-
-
 @dataclass
 class StaticEnvoy:
     """One that answers."""
