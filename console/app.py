@@ -55,7 +55,8 @@ async def _started(
         parts.reconciler.listen(report)
         await parts.runtime.start()
         await parts.reconciler.restore()
-        await parts.runtime.settle(parts.reconciler.recipes())
+        # Whether a release that memory lacks is a stray is for Git to say, which has not been read yet.
+        await parts.runtime.settle({*parts.reconciler.recipes(), *(parts.runtime.seen() or {})})
         parts.router.set_jwks(parts.reconciler.access.jwks())
         await parts.router.start()
         await parts.router.open()

@@ -23,7 +23,7 @@ from console.versions import envoy_version
 from spec.errors import HeadgateError
 
 GIB = 2**30
-MIN_PYTHON, MIN_GIT = (3, 11), (2, 25)
+MIN_PYTHON, MIN_GIT = (3, 11), (2, 32)
 MIN_FILES, MIN_DISK, LOW_DISK = 4096, 1 * GIB, 5 * GIB
 REGISTRY_SECONDS = 30
 
@@ -88,11 +88,11 @@ def check_git() -> Check:
     try:
         done = subprocess.run(["git", "--version"], capture_output=True, text=True, timeout=20, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        return Check("git", Level.FAIL, f"does not run: {error}", "Install Git 2.25 or newer.")
+        return Check("git", Level.FAIL, f"does not run: {error}", "Install Git 2.32 or newer.")
     number = re.search(r"(\d+)\.(\d+)", done.stdout)
     found = done.stdout.strip()
     if number is None or (int(number[1]), int(number[2])) < MIN_GIT:
-        return Check("git", Level.FAIL, found, "Install Git 2.25 or newer.")
+        return Check("git", Level.FAIL, found, "Install Git 2.32 or newer.")
     return Check("git", Level.OK, found)
 
 

@@ -66,11 +66,6 @@ class Paths:
         return self.state / "source"
 
     @property
-    def secrets(self) -> Path:
-        """Endpoint keys and token signing keys."""
-        return self.state / "secrets"
-
-    @property
     def tls(self) -> Path:
         """The CA and the server certificate."""
         return self.state / "tls"
@@ -120,8 +115,7 @@ class Paths:
 def prepare(paths: Paths) -> str:
     """Create what is missing, all of it private, and return the installation's id. Raises `PathError`."""
     own_directory(paths.state)
-    for directory in (paths.secrets, paths.tls):
-        own_directory(directory)
+    own_directory(paths.tls)
     _record_run(paths)
     installation = paths.read_installation()
     if installation is None:

@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     domain: str | None = None
     tls_certificate: ExistingFile | None = None
     tls_key: ExistingFile | None = None
-    token_lifetime: Annotated[int, Field(ge=60, le=30 * 86400)] = 3600
+    token_lifetime: Annotated[int, Field(ge=60, le=86400)] = 3600
     max_request_bytes: Annotated[ByteSize, Field(ge=1024, le=2**31)] = ByteSize(16 * 2**20)
     envoy_bin: ExistingFile | None = None
     envoy_concurrency: Annotated[int, Field(ge=1, le=1024)] | None = None

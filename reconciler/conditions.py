@@ -77,7 +77,7 @@ def conditions(
     found = [_condition(*ready, want.commit)]
     if ready[1] == "Unknown":
         found.append(_condition("Reconciling", "True", "Progressing", ready[3], want.commit))
-    if ready[1] == "False" and ready[2] != "RouteRejected":
+    if ready[1] == "False":
         found.append(_condition("Stalled", "True", ready[2], ready[3], want.commit))
     found += _replica_failures(memory, seen, want.commit)
     found += _notes(memory, seen, want.commit)

@@ -100,7 +100,6 @@ class Reconciler:
         self.router.subscribe(self.queue.add)
         self.runtime.subscribe(self._release_changed)
         self.queue.add_all(self.memories)
-        self._forget_strangers()
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._follow())
@@ -151,6 +150,8 @@ class Reconciler:
         self.loaded, self.snapshot = loaded, snapshot
         back = self.confirmed & (loaded.catalog.endpoints.keys() | loaded.catalog.broken.keys())
         self.confirmed -= back
+        if before is None:
+            self._meet_strangers()
         changed = affected(before, loaded) if before else self._everybody()
         if changed or before is None or before.catalog.unattributed != loaded.catalog.unattributed:
             changed |= self._hold()
@@ -286,11 +287,10 @@ class Reconciler:
             self._tell(event)
         self.queue.add(ref.endpoint)
 
-    def _forget_strangers(self) -> None:
-        """Let endpoints that only the runtime knows be looked at: what runs there is a stray."""
+    def _meet_strangers(self) -> None:
+        """Look at endpoints that only the runtime knows: Git, once read, says whether they are strays."""
         for ref in self.runtime.seen() or {}:
             self.memories.setdefault(ref.endpoint, Memory(ref.endpoint))
-            self.queue.add(ref.endpoint)
 
     def _tell(self, event: Event) -> None:
         for heard in list(self._listeners):

@@ -28,7 +28,7 @@ def test_python_and_git_are_found() -> None:
 def test_a_missing_git_is_a_failure(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setenv("PATH", str(home))
     found = doctor.check_git()
-    assert (found.level, found.advice) == (Level.FAIL, "Install Git 2.25 or newer.")
+    assert (found.level, found.advice) == (Level.FAIL, "Install Git 2.32 or newer.")
 
 
 def answer(text: str) -> Callable[..., "subprocess.CompletedProcess[str]"]:
@@ -36,7 +36,7 @@ def answer(text: str) -> Callable[..., "subprocess.CompletedProcess[str]"]:
 
 
 @pytest.mark.parametrize(
-    ("said", "level"), [("git version 2.24.9", Level.FAIL), ("git version 2.25.0 (Apple)", Level.OK)]
+    ("said", "level"), [("git version 2.31.9", Level.FAIL), ("git version 2.32.0 (Apple)", Level.OK)]
 )
 def test_an_old_git_is_a_failure(monkeypatch: pytest.MonkeyPatch, said: str, level: Level) -> None:
     monkeypatch.setattr(subprocess, "run", answer(said))

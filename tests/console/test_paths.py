@@ -19,7 +19,7 @@ def mode(path: Path) -> int:
 def test_everything_is_private(home: Path) -> None:
     paths = Paths(home / "s")
     prepare(paths)
-    assert [mode(path) for path in (paths.state, paths.secrets, paths.tls, paths.run)] == [0o700] * 4
+    assert [mode(path) for path in (paths.state, paths.tls, paths.run)] == [0o700] * 3
     assert mode(paths.installation_file) == 0o600
 
 

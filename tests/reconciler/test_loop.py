@@ -1,0 +1,189 @@
+"""The loop on ports in memory and a real store: commits, failures, restarts and removals."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from ports import MemoryRouter, MemoryRuntime, MemorySource, endpoint_files, until
+
+from reconciler.access import Access
+from reconciler.clock import SystemClock
+from reconciler.loop import Reconciler
+from reconciler.store import Store
+from spec.errors import TransientError
+
+
+class Rig:
+    """One reconciler at a time on ports that outlive it, as Envoy, replicas and the disk do."""
+
+    def __init__(self, folder: Path) -> None:
+        self.source, self.router, self.runtime = MemorySource(), MemoryRouter(), MemoryRuntime()
+        self.url = f"sqlite:///{folder / 'memory.db'}"
+        self.reconciler: Reconciler | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> Reconciler:
+        store = Store(self.url)
+        store.migrate()
+        self.reconciler = Reconciler(
+            source=self.source,
+            router=self.router,
+            runtime=self.runtime,
+            store=store,
+            access=Access(store),
+            clock=SystemClock(),
+        )
+        await self.reconciler.restore()
+        self._task = asyncio.create_task(self.reconciler.run())
+        return self.reconciler
+
+    async def kill(self) -> None:
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self.reconciler:
+            self.reconciler.store.close()
+        self.router.forget_subscribers()
+        self.runtime.forget_subscribers()
+
+    def status(self, name: str) -> str:
+        memory = self.reconciler.memories.get(name) if self.reconciler else None
+        ready = [found for found in memory.conditions if found.type == "Ready"] if memory else []
+        return f"{ready[0].status} {ready[0].reason}" if ready else "absent"
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        await until(
+            condition,
+            lambda: self.reconciler and [(m.phase, m.conditions) for m in self.reconciler.memories.values()],
+        )
+
+
+def lose(folder: Path) -> None:
+    for path in folder.glob("memory.db*"):
+        path.unlink()
+
+
+@pytest.fixture
+async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
+    found = Rig(tmp_path)
+    yield found
+    await found.kill()
+
+
+async def test_a_commit_becomes_a_ready_endpoint(rig: Rig) -> None:
+    rig.source.push(endpoint_files("fraud"))
+    await rig.start()
+    await rig.until(lambda: rig.status("fraud") == "True Serving")
+    assert rig.reconciler.applied == "c1"
+    assert sum(share for _, share in rig.router.routes["fraud"].split) == 10_000
+
+
+async def test_one_broken_endpoint_does_not_hold_up_its_neighbour(rig: Rig) -> None:
+    rig.source.push(endpoint_files("fraud") | endpoint_files("churn", extra="instance_cuont: 2\n"))
+    await rig.start()
+    await rig.until(lambda: rig.status("fraud") == "True Serving" and rig.status("churn") == "False InvalidSpec")
+    assert "churn" not in rig.router.routes
+
+
+async def test_a_transient_failure_of_one_key_backs_off_and_heals(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reconciler.loop.FIRST_BACKOFF", 0.05)
+    rig.runtime.failures = [TransientError("the runtime is away"), TransientError("still away")]
+    rig.source.push(endpoint_files("fraud") | endpoint_files("churn"))
+    await rig.start()
+    await rig.until(lambda: rig.status("fraud") == rig.status("churn") == "True Serving")
+    assert rig.runtime.failures == []
+
+
+async def test_a_bug_in_one_pass_is_logged_and_tried_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("reconciler.loop.FIRST_BACKOFF", 0.05)
+    rig.runtime.failures = [ZeroDivisionError("oops")]
+    rig.source.push(endpoint_files("fraud"))
+    await rig.start()
+    await rig.until(lambda: rig.status("fraud") == "True Serving")
+    assert "a bug while reconciling fraud" in caplog.text
+
+
+async def test_restart_puts_remembered_routes_before_anything_else(rig: Rig) -> None:
+    rig.source.push(endpoint_files("fraud"))
+    await rig.start()
+    await rig.until(lambda: rig.status("fraud") == "True Serving")
+    served = rig.router.routes["fraud"]
+    await rig.kill()
+    rig.router.routes.clear()
+    rig.source.away = True
+    await rig.start()
+    assert rig.router.routes["fraud"] == served
+    rig.source.away = False
+    await rig.until(lambda: rig.reconciler.catalog is not None)
+    assert rig.router.drops == []
+    assert rig.runtime.stops == 0
+
+
+async def test_lost_memory_takes_running_replicas_over(rig: Rig, tmp_path: Path) -> None:
+    rig.source.push(endpoint_files("fraud"))
+    await rig.start()
+    await rig.until(lambda: rig.status("fraud") == "True Serving")
+    await rig.kill()
+    lose(tmp_path)
+    await rig.start()
+    await rig.until(lambda: rig.status("fraud") == "True Serving")
+    assert rig.runtime.stops == 0
+
+
+async def test_removal_goes_through_and_keys_go_with_it(rig: Rig) -> None:
+    rig.source.push(endpoint_files("fraud") | endpoint_files("churn"))
+    reconciler = await rig.start()
+    await rig.until(lambda: rig.status("fraud") == rig.status("churn") == "True Serving")
+    rig.source.push(endpoint_files("churn"))
+    await rig.until(lambda: "fraud" not in reconciler.memories)
+    assert not reconciler.access.has("fraud")
+    assert reconciler.store.load().keys() == {"churn"}
+    assert {ref.endpoint for ref in rig.runtime.seen()} == {"churn"}
+
+
+async def test_removing_everything_waits_for_a_word(rig: Rig) -> None:
+    rig.source.push(endpoint_files("fraud"))
+    reconciler = await rig.start()
+    await rig.until(lambda: rig.status("fraud") == "True Serving")
+    rig.source.push({"README.md": "nothing"})
+    await rig.until(lambda: rig.status("fraud") == "False RemovalHeld")
+    await reconciler.confirm(frozenset({"fraud"}))
+    await rig.until(lambda: "fraud" not in reconciler.memories)
+
+
+async def test_a_confirmation_ends_when_the_files_come_back(rig: Rig) -> None:
+    rig.source.push(endpoint_files("fraud"))
+    reconciler = await rig.start()
+    await rig.until(lambda: rig.status("fraud") == "True Serving")
+    await reconciler.confirm(frozenset({"fraud"}))
+    rig.source.push(endpoint_files("fraud") | {"README.md": "more"})
+    await rig.until(lambda: reconciler.catalog.commit == "c2" and not reconciler.confirmed)
+    rig.source.push({"README.md": "nothing"})
+    await rig.until(lambda: rig.status("fraud") == "False RemovalHeld")
+
+
+async def test_a_commit_that_changes_nothing_relevant_reconciles_nobody(rig: Rig) -> None:
+    files = endpoint_files("fraud")
+    rig.source.push(files)
+    reconciler = await rig.start()
+    await rig.until(lambda: rig.status("fraud") == "True Serving" and reconciler.queue.idle)
+    looks = rig.runtime.looks
+    rig.source.push(files | {"README.md": "words"})
+    await rig.until(lambda: reconciler.applied == "c2")
+    assert rig.runtime.looks == looks
+
+
+async def test_events_are_told_and_kept(rig: Rig) -> None:
+    heard = []
+    rig.source.push(endpoint_files("fraud"))
+    reconciler = await rig.start()
+    reconciler.listen(lambda event: heard.append(event.reason))
+    await rig.until(lambda: "EndpointReady" in heard)
+    kept = [event.reason for _, event in reconciler.store.events("fraud")]
+    assert kept[0] == "SpecChanged"
+    assert {"RolloutStarted", "TrafficSettled", "EndpointReady"} <= set(kept)
