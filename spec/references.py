@@ -31,7 +31,8 @@ class Reference:
 def read(text: str, kind: AssetKind) -> Reference | None:
     """The reference that the text spells, `kind` where it does not say; None if it is none."""
     found = _ASSET.search(text)
-    if found is not None and ("//" in text or "subscriptions/" in text.lower()):
+    is_registry = "//" in text
+    if found is not None and (is_registry or ("subscriptions/" in text.lower() and found["by"] == "versions")):
         named: AssetKind = "model" if found["kind"].lower() == "models" else "environment"
         is_label = (found["by"] or "").lower() == "labels"
         return Reference(
@@ -42,7 +43,7 @@ def read(text: str, kind: AssetKind) -> Reference | None:
         return None
     name, at, label = rest.rpartition("@")
     if at:
-        return Reference(kind, name, None, label) if name else None
+        return Reference(kind, name, None, label) if name and label else None
     name, _, version = rest.partition(":")
     return Reference(kind, name, version or None) if name else None
 

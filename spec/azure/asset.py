@@ -39,6 +39,13 @@ class InlineModel(Strict):
     default_deployment_template: TemplateReference | None = Field(default=None, description="Azure's own; not used.")
     allowed_deployment_templates: list[TemplateReference] = Field(default=[], description="Azure's own; not used.")
 
+    @model_validator(mode="after")
+    def check_name(self) -> "InlineModel":
+        """Refuse a version of nothing, as Azure does."""
+        if "version" in self.model_fields_set and not self.name:
+            raise reject("has a `version` and no `name`: give it a name, or leave the version out.", "name")
+        return self
+
 
 class ModelFile(InlineModel):
     """A model YAML file: what `azureml:NAME:VERSION` finds."""
@@ -83,7 +90,7 @@ class InlineEnvironment(Strict):
     )
     inference_config: InferenceRoutes | None = Field(default=None, description="Routes of a custom container.")
     os_type: Annotated[str, choice("linux", "windows")] = Field(default="linux", description="Operating system.")
-    tags: Facts = Field(default={}, description="Tags of your own.")
+    tags: dict[Str, Any] = Field(default={}, description="Tags of your own.")
     datastore: Str = Field(default="", description="Azure's datastore for uploads; not used.")
     auto_delete_setting: Any = Field(default="", description="Azure's own; not used.")
 

@@ -51,9 +51,7 @@ def _share(value: float) -> float:
 class DataCollector(Strict):
     """What is collected of requests and responses."""
 
-    collections: Annotated[dict[Str, Collection], AfterValidator(_few)] = Field(
-        default={}, description="Collections by name."
-    )
+    collections: Annotated[dict[Str, Collection], AfterValidator(_few)] = Field(description="Collections by name.")
     rolling_rate: Annotated[str, choice("minute", "hour", "day", "month", "year")] = Field(
         default="hour", description="How often a new file starts."
     )

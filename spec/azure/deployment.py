@@ -25,6 +25,8 @@ from spec.fields import (
     snake,
 )
 
+FILE_PREFIX = "file:"
+"""`environment: file:PATH` is the environment of that YAML file."""
 MANAGED_TIMEOUT_MS = 180_000
 KUBERNETES_TIMEOUT_MS = 300_000
 
@@ -38,12 +40,18 @@ def _reference(value: str) -> str:
     return value
 
 
+def _environment_reference(value: str) -> str:
+    return value if value.startswith(FILE_PREFIX) else _reference(value)
+
+
 Reference = Annotated[Str, AfterValidator(_reference)]
+EnvironmentReference = Annotated[Str, AfterValidator(_environment_reference)]
 ModelField = Annotated[
     Annotated[Reference, Tag(SHAPES[0])] | Annotated[InlineModel, Tag(SHAPES[1])], Discriminator(shape)
 ]
 EnvironmentField = Annotated[
-    Annotated[Reference, Tag(SHAPES[0])] | Annotated[InlineEnvironment, Tag(SHAPES[1])], Discriminator(shape)
+    Annotated[EnvironmentReference, Tag(SHAPES[0])] | Annotated[InlineEnvironment, Tag(SHAPES[1])],
+    Discriminator(shape),
 ]
 
 

@@ -21,7 +21,9 @@ def _one(identities: list[dict[str, str]]) -> list[dict[str, str]]:
 class Identity(Strict):
     """The endpoint's identity; at most one user-assigned identity."""
 
-    type: Annotated[str, choice("system_assigned", "user_assigned", "none", casing=snake)] = "system_assigned"
+    type: Annotated[str, choice("system_assigned", "user_assigned", "none", casing=snake)] = Field(
+        description="The kind of identity."
+    )
     principal_id: Str = ignored("the identity's principal.")
     tenant_id: Str = ignored("the identity's tenant.")
     user_assigned_identities: Annotated[list[dict[Str, Str]], AfterValidator(_one)] = Field(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from spec import artifacts, conda, curated, images, references
 from spec.azure.asset import Build, EnvironmentFile, InferenceRoutes, InlineEnvironment, Route
+from spec.azure.deployment import FILE_PREFIX
 from spec.findings import Scope
 from spec.release import BuildContext, Environment, HttpRoute, InferenceConfig
 from spec.resolution.ground import Ground
@@ -27,6 +28,8 @@ def resolve(ground: Ground, scope: Scope, written: str | InlineEnvironment) -> S
     """The environment that the field names or describes, or None with problems."""
     if isinstance(written, InlineEnvironment):
         return describe(ground, scope, written, f"inline in {scope.document.file}")
+    if written.startswith(FILE_PREFIX):
+        return _at_path(ground, scope, written)
     reference = references.read(written, "environment")
     if reference is None or reference.kind != "environment":
         scope.error("`environment` is no reference to an environment.", found=written, allowed="azureml:NAME:VERSION")
@@ -51,6 +54,17 @@ def _curated(ground: Ground, entry: curated.Curated, label: str) -> Environment:
     content = {"python": entry.python, "requirements": entry.requirements}
     text = json.dumps(content, sort_keys=True, separators=(",", ":")) if own else None
     return Environment(label, conda=text, curated=entry.key, python=entry.python, requirements=entry.requirements)
+
+
+def _at_path(ground: Ground, scope: Scope, written: str) -> Setting | None:
+    """What `file:PATH` names: an environment YAML file, relative to this one."""
+    artifact = artifacts.find(ground.repository, scope, written.removeprefix(FILE_PREFIX))
+    if artifact is None:
+        return None
+    if artifact.kind == "directory":
+        scope.error("`environment` must name a YAML file, and this is a folder.", found=written)
+        return None
+    return _from_file(ground, scope, artifact.path, written)
 
 
 def _from_file(ground: Ground, scope: Scope, path: str, label: str) -> Setting | None:

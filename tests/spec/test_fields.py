@@ -87,7 +87,12 @@ ENDPOINT_PROBLEMS = [
     ("name: abc\ncompute: azureml:x\npublic_network_access: enabled", "3:1 public_network_access", "not a key"),
     ("name: abc\npublic_network_access: off", "2:24 public_network_access", "one of: enabled, disabled"),
     ("name: abc\nidentity: {type: robot}", "2:18 identity.type", "system_assigned"),
-    ("name: abc\nidentity: {user_assigned_identities: [{a: b}, {a: c}]}", "2:38", "one user-assigned identity"),
+    ("name: abc\nidentity: {}", "2:11 identity.type", "missing"),
+    (
+        "name: abc\nidentity: {type: user_assigned, user_assigned_identities: [{a: b}, {a: c}]}",
+        "2:59",
+        "one user-assigned identity",
+    ),
     ("[]", "1:1 ", "must be a mapping"),
 ]
 
@@ -181,7 +186,10 @@ DEPLOYMENT_PROBLEMS = [
     (BASE + "readiness_probe: {timeout: 0}", "4:28 readiness_probe.timeout", "from 1"),
     (BASE + "liveness_probe: {path: /}", "4:18 liveness_probe.path", "Known keys in `liveness_probe`"),
     (BASE + "model: ./model", "4:8 model", "azureml:NAME:VERSION"),
-    (BASE + "environment: file:./env.yml", "4:14 environment", "azureml:NAME:VERSION"),
+    (BASE + "model: file:./model.yml", "4:8 model", "azureml:NAME:VERSION"),
+    (BASE + "model: {path: x, version: 1}", "4:8 model", "`version` and no `name`"),
+    (BASE + "environment: ./env.yml", "4:14 environment", "azureml:NAME:VERSION"),
+    (BASE + "environment: {image: x, tags: {1: 2}}", "4:32 environment.tags.1", "in quotes"),
     (BASE + "model: 5", "4:8 model", "mapping"),
     (BASE + "model: {pth: x}", "4:9 model.pth", "Did you mean `path`?"),
     (BASE + "environment: {imag: x}", "4:15 environment.imag", "Did you mean `image`?"),
@@ -194,7 +202,12 @@ DEPLOYMENT_PROBLEMS = [
     (BASE + "resources: {}", "4:1 resources", "not a key"),
     (KUBERNETES + "egress_public_network_access: enabled", "4:1 egress_public_network_access", "not a key"),
     (KUBERNETES + "resources: {requests: {cpi: 1}}", "4:24 resources.requests.cpi", "`cpu`"),
-    (BASE + "data_collector: {sampling_rate: 1.5}", "4:33 data_collector.sampling_rate", "0.0 to 1.0"),
+    (BASE + "data_collector: {}", "4:17 data_collector.collections", "missing"),
+    (
+        BASE + "data_collector: {collections: {}, sampling_rate: 1.5}",
+        "4:50 data_collector.sampling_rate",
+        "0.0 to 1.0",
+    ),
     (BASE + "data_collector: {collections: {a: {}}}", "4:35 data_collector.collections.a.enabled", "missing"),
     (BASE + "data_collector: {collections: {a: {enabled: 1}}}", "4:45 data_collector.collections.a.enabled", "true"),
 ]

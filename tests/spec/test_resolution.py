@@ -189,6 +189,7 @@ class TestEnvironments:
             (f"{{image: {PREBUILT}}}", "3.11", ()),
             ("azureml:mine:1", "3.9", ("a==1",)),
             ("azureml:extra:1", "3.10", ("b==2",)),
+            ("file:./mine.yml", "3.9", ("a==1",)),
         ],
     )
     def test_forms(self, loaded: Build, written: str, python: str | None, requirements: tuple[str, ...]) -> None:
@@ -235,6 +236,8 @@ class TestEnvironments:
             ("azureml:sklern-1.5:1", "blue.yml:6:14: environment:", "Did you mean `sklearn-1.5`?"),
             ("azureml:extr:1", "blue.yml:6:14: environment:", "Did you mean `extra`?"),
             ("{image: my/own:1}", "blue.yml:6:14: environment:", "Only a container runtime, docker or kubernetes"),
+            ("file:mine.yml", "blue.yml:6:14: environment:", "`environment` names `mine.yml`, which is not"),
+            ("file:docker", "blue.yml:6:14: environment:", "this is a folder"),
             (
                 "{build: {path: code}}",
                 "blue.yml:6:22: environment.build.dockerfile_path:",
