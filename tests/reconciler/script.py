@@ -17,7 +17,6 @@ one world. `pytest --rewrite` writes the descriptions anew: read the difference 
 """
 
 from collections.abc import Callable
-from datetime import timedelta
 
 from world import World, deployment, endpoint
 
@@ -124,13 +123,13 @@ def find(world: World, rest: str) -> None:
 
 
 def request(world: World, rest: str) -> None:
-    world.releases[full(rest)].replicas[0].in_flight += 1
+    world.request(world.releases[full(rest)].replicas[0])
 
 
 def finish(world: World, _rest: str) -> None:
     for release in world.releases.values():
         for replica in release.replicas:
-            replica.in_flight = 0
+            replica.requests = []
 
 
 def stopped(world: World, _rest: str) -> None:
@@ -139,10 +138,7 @@ def stopped(world: World, _rest: str) -> None:
 
 
 def wait(world: World, rest: str) -> None:
-    world.now += timedelta(seconds=float(rest.removesuffix("s")))
-    for release in world.releases.values():
-        for replica in release.replicas:
-            replica.draining_since = replica.draining_since or world.now
+    world.wait(float(rest.removesuffix("s")))
 
 
 def hold(world: World, _rest: str) -> None:

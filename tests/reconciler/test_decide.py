@@ -4,16 +4,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from world import ENDPOINT, World, deployment, endpoint, with_count
+from world import ENDPOINT, Release, World, deployment, endpoint, recipe, with_count
 
 from reconciler.plan import ApplyRelease, DropRoute, ForgetRelease, PutRoute
 from reconciler.state import Removing, Reverting, Settled, Shifting, Warming
-from runtime.replica import Blame, Preparation, ReplicaState, Stage
+from runtime.replica import Blame, Preparation, ReleaseWant, ReplicaState, Stage
 from spec.problem import Problem
 
 BLUE = "blue@100000000000"
 BLUE2 = "blue@200000000000"
 GREEN = "green@100000000000"
+NONE = Release(ReleaseWant(deployment("none", "0").release, recipe(), 0))
 
 
 @pytest.fixture
@@ -111,23 +112,22 @@ class TestChange:
         for _ in range(4):
             world.step()
             world.fair_weather()
-            world.releases[BLUE].replicas[0].in_flight = 1
+            world.request(world.releases[BLUE].replicas[0])
         world.step()
         assert world.live_split() == {BLUE2: 100}
         assert BLUE in world.releases
-        world.releases[BLUE].replicas[0].in_flight = 0
+        world.releases[BLUE].replicas[0].requests = []
         world.step()
         assert BLUE not in world.releases
 
     def test_the_longest_request_ends_the_wait(self, world: World) -> None:
+        """Envoy may go on counting a request that its client gave up; nothing that old can still be answered."""
         serving_blue(world)
         world.commit(endpoint({"blue": 100}, deployment("blue", "2")))
         for _ in range(12):
             world.step()
             world.fair_weather()
-            if BLUE in world.releases:
-                replica = world.releases[BLUE].replicas[0]
-                replica.in_flight, replica.draining_since = 1, world.now
+            world.envoy.miscounts = {replica.port for replica in world.releases.get(BLUE, NONE).replicas}
         assert BLUE not in world.releases
 
     def test_failing_candidate_leaves_the_old_one_serving(self, world: World) -> None:

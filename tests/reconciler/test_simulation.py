@@ -1,11 +1,9 @@
 """The machine in all weathers: late acknowledgements, dying replicas, crashes in mid-plan, pushes at any moment."""
 
-from datetime import timedelta
-
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from world import ENDPOINT, World, deployment, endpoint
+from world import ENDPOINT, LONGEST, Replica, World, deployment, endpoint
 
 from reconciler.state import Memory, Removing, Settled
 from reconciler.target import target_split
@@ -20,7 +18,7 @@ TRAFFIC = st.sampled_from([{"blue": 100}, {"blue": 90, "green": 10}, {"green": 1
 
 @st.composite
 def specs(draw: st.DrawFn) -> EndpointSpec | None:
-    if draw(st.integers(0, 7)) == 0:
+    if draw(st.integers(0, 4)) == 0:
         return None
     traffic = draw(TRAFFIC)
     names = set(traffic) | set(draw(st.sets(st.sampled_from(["blue", "green"]))))
@@ -62,45 +60,48 @@ class Weather(RuleBasedStateMachine):
 
     @rule(seconds=st.floats(0.1, 20))
     def wait(self, seconds: float) -> None:
-        self.world.now += timedelta(seconds=seconds)
-        for release in self.world.releases.values():
-            for replica in release.replicas:
-                if replica.in_flight and self.draining(replica.port):
-                    replica.draining_since = replica.draining_since or self.world.now
-                    if self.world.now - replica.draining_since > timedelta(seconds=6):
-                        replica.in_flight = 0
+        self.world.wait(seconds)
 
-    def draining(self, port: int) -> bool:
-        serving = self.world.envoy.serving
-        hosts = [host for backend in (serving.backends if serving else ()) for host in backend.hosts]
-        return not any(host.port == port and not host.draining for host in hosts)
-
-    @rule(data=st.data())
-    def request(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), seconds=st.floats(0.01, LONGEST))
+    def request(self, data: st.DataObject, seconds: float) -> None:
         """A request starts on a host that Envoy serves from."""
-        serving = self.world.envoy.serving
-        split = dict(serving.split) if serving else {}
-        ports = [
-            host.port
-            for backend in (serving.backends if serving else ())
-            if backend.release in split
-            for host in backend.hosts
-            if not host.draining
-        ]
-        replicas = [
-            replica
-            for release in self.world.releases.values()
-            for replica in release.replicas
-            if replica.port in ports and replica.state is ReplicaState.READY
-        ]
+        replicas = self.served()
         if replicas:
-            data.draw(st.sampled_from(replicas)).in_flight += 1
+            self.world.request(data.draw(st.sampled_from(replicas)), seconds)
+
+    def served(self) -> list[Replica]:
+        """The replicas that Envoy chooses among."""
+        serving = self.world.envoy.serving
+        backends = serving.backends if serving else ()
+        split = dict(serving.split) if serving else {}
+        ports = {
+            host.port for found in backends if found.release in split for host in found.hosts if not host.draining
+        }
+        everybody = [replica for release in self.world.releases.values() for replica in release.replicas]
+        return [found for found in everybody if found.port in ports and found.state is ReplicaState.READY]
+
+    @rule(spec=specs(), looks=st.integers(1, 12))
+    def change_under_load(self, spec: EndpointSpec | None, looks: int) -> None:
+        """Every replica that gets traffic has a long request, at each of a few quick looks."""
+        world = self.world
+        self.push(spec)
+        for _ in range(looks):
+            world.step()
+            world.envoy.answer()
+            for release in world.releases.values():
+                world.prepare(release)
+                for replica in release.replicas:
+                    if replica.state is ReplicaState.STARTING:
+                        replica.state = ReplicaState.READY
+            for replica in self.served():
+                world.request(replica)
+            world.wait(0.3)
 
     @rule()
     def finish_requests(self) -> None:
         for release in self.world.releases.values():
             for replica in release.replicas:
-                replica.in_flight = 0
+                replica.requests = []
 
     @rule(data=st.data())
     def replica_ready(self, data: st.DataObject) -> None:

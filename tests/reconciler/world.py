@@ -14,6 +14,8 @@ from spec.release import Environment, InstanceType, Recipe, ReleaseRef, Server
 AUTH = KeyAuth("p" * 32, "s" * 32)
 START = datetime(2030, 1, 1, tzinfo=UTC)
 ENDPOINT = "fraud"
+LONGEST = 5.5
+"""Seconds that a request may take: its queueing and its timeout."""
 
 
 def recipe(timeout_ms: int = 5000) -> Recipe:
@@ -51,8 +53,12 @@ class Replica:
     state: ReplicaState = ReplicaState.STARTING
     restarts: int = 0
     reason: str = ""
-    in_flight: int = 0
-    draining_since: datetime | None = None
+    requests: list[datetime] = field(default_factory=list)
+    """When each request in flight will end."""
+
+    @property
+    def in_flight(self) -> int:
+        return len(self.requests)
 
     def seen(self) -> ReplicaSeen:
         return ReplicaSeen(self.id, self.state, "127.0.0.1", self.port, self.restarts, reason=self.reason)
@@ -78,6 +84,8 @@ class Envoy:
     serving: EndpointRoute | None = None
     waiting: list[tuple[int, EndpointRoute | None]] = field(default_factory=list)
     rejected: str | None = None
+    miscounts: set[int] = field(default_factory=set)
+    """Ports at which it counts a request that is none."""
 
     def push(self, route: EndpointRoute | None) -> None:
         self.pushed += 1
@@ -109,7 +117,7 @@ class World:
 
     def seen(self) -> Seen:
         flights = {
-            ("127.0.0.1", replica.port): replica.in_flight
+            ("127.0.0.1", replica.port): replica.in_flight + (replica.port in self.envoy.miscounts)
             for release in self.releases.values()
             for replica in release.replicas
         }
@@ -158,12 +166,23 @@ class World:
         for release in self.releases.values():
             self.prepare(release)
             for replica in list(release.replicas):
-                replica.in_flight = 0
+                replica.requests = []
                 if replica.state is ReplicaState.STOPPING:
                     release.replicas.remove(replica)
                 elif replica.state is not ReplicaState.READY and not replica.reason:
                     replica.state = ReplicaState.READY
-        self.now += timedelta(seconds=1)
+        self.wait(1)
+
+    def wait(self, seconds: float) -> None:
+        """Time passes, and requests end in it."""
+        self.now += timedelta(seconds=seconds)
+        for release in self.releases.values():
+            for replica in release.replicas:
+                replica.requests = [end for end in replica.requests if end > self.now]
+
+    def request(self, replica: Replica, seconds: float = LONGEST) -> None:
+        """A request starts; none takes longer than `LONGEST`."""
+        replica.requests.append(self.now + timedelta(seconds=seconds))
 
     def prepare(self, release: Release) -> None:
         if release.preparation.stage is Stage.PREPARING:
@@ -178,10 +197,12 @@ class World:
             release.replicas.append(Replica(f"{release.want.release.name}-{self._ports}", self._ports))
 
     def apply(self, action: object) -> None:
+        if not isinstance(action, ApplyRelease) and not (self.router_known and self.runtime_known):
+            self.violations.append(f"{type(action).__name__} while something was unknown")
         match action:
             case PutRoute(route):
-                self.envoy.push(route)
                 self._check_route(route)
+                self.envoy.push(route)
             case DropRoute():
                 self.envoy.push(None)
             case ApplyRelease(want):
@@ -199,8 +220,6 @@ class World:
         self.fill(release)
 
     def _forget(self, name: str) -> None:
-        if not (self.router_known and self.runtime_known):
-            self.violations.append(f"{name} was stopped while something was unknown")
         release = self.releases.pop(name, None)
         for replica in release.replicas if release else ():
             self._check_stop(replica)
@@ -212,7 +231,7 @@ class World:
                 used = backend.release in dict(serving.split) or backend.release in dict(serving.pinned).values()
                 if host.port == replica.port and not host.draining and used and replica.state is ReplicaState.READY:
                     self.violations.append(f"{replica.id} was stopped while Envoy still sends to it")
-        if replica.in_flight and replica.draining_since is None:
+        if replica.in_flight:
             self.violations.append(f"{replica.id} was stopped with a request in flight")
 
     def _check_route(self, route: EndpointRoute) -> None:
@@ -228,12 +247,32 @@ class World:
         for name in dict(route.split):
             if name not in ready and name not in served:
                 self.violations.append(f"{name} got traffic before a replica was ready")
+        open_ports = {host.port for backend in route.backends for host in backend.hosts if not host.draining}
+        ports = {
+            replica.port
+            for release in self.releases.values()
+            for replica in release.replicas
+            if replica.state is ReplicaState.READY
+        }
+        if not open_ports <= ports:
+            self.violations.append("a replica that is not ready is in the route")
+        self._check_base(route, ready)
+
+    def _check_base(self, route: EndpointRoute, ready: set[str]) -> None:
+        """A move starts only when Envoy has confirmed what was before, unless replicas were lost."""
+        pushed = dict(self.envoy.route.split) if self.envoy.route else {}
+        serving = dict(self.envoy.serving.split) if self.envoy.serving else {}
+        if not self.envoy.waiting or not set(pushed) <= ready or not set(serving) <= ready:
+            return
+        for name, share in route.split:
+            if share > max(pushed.get(name, 0), serving.get(name, 0)):
+                self.violations.append(f"{name} got a larger share from a base that was not confirmed")
 
     def kill_replica(self, name: str, index: int = 0) -> None:
         """A replica dies; the runtime starts it again under its id, on another port."""
         replica = self.releases[name].replicas[index]
         self._ports += 1
-        replica.state, replica.port, replica.in_flight = ReplicaState.STARTING, self._ports, 0
+        replica.state, replica.port, replica.requests = ReplicaState.STARTING, self._ports, []
         replica.restarts += 1
 
     def live_split(self) -> dict[str, float]:

@@ -1,0 +1,76 @@
+"""The simulation notices a broken machine: each of these faults makes it fail."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from test_simulation import Weather
+
+from reconciler import decide, rollout, routing, scale
+
+QUICK = settings(
+    max_examples=400,
+    stateful_step_count=50,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def facts(**changes: object) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A transition that is told something untrue."""
+    return lambda real: lambda phase, found: real(phase, replace(found, **changes))
+
+
+FAULTS: dict[str, tuple[object, str, Callable[[Callable[..., Any]], Callable[..., Any]]]] = {
+    "stops replicas that have requests in flight": (
+        scale,
+        "_ended",
+        lambda real: (
+            lambda retiring, replicas, known, seen, now: real(
+                retiring, replicas, known, replace(seen, in_flight={}), now
+            )
+        ),
+    ),
+    "stops replicas at once": (scale, "_ended", lambda _: lambda *_: True),
+    "shifts before Envoy acknowledged": (rollout, "advance", facts(acknowledged=True)),
+    "never believes Envoy": (rollout, "advance", facts(acknowledged=False)),
+    "takes every acknowledgement for the newest": (decide, "_acknowledged", lambda _: lambda *_: True),
+    "takes unready releases for ready": (
+        scale,
+        "ready",
+        lambda _: lambda memory, _seen: frozenset(known.ref.name for known in memory.releases),
+    ),
+    "forgets to retire": (scale, "retire", lambda _: lambda memory, _spec, _now: memory),
+    "never chooses surplus replicas": (scale, "retire_replicas", lambda _: lambda memory, _seen, _now: memory),
+    "takes unknown for empty": (decide, "_wait", lambda _: _act_blindly),
+    "sends to replicas that are not ready": (routing, "ROUTABLE", lambda _: _everything()),
+}
+
+
+def _act_blindly(want: Any, seen: Any, before: Any, _after: Any, now: Any) -> Any:  # noqa: ANN401 -- any argument
+    from router.table import RouteSeen
+
+    empty = replace(seen, route=seen.route or RouteSeen(None, 0, 0), releases=seen.releases or {})
+    return decide.decide(want, empty, before, now)
+
+
+def _everything() -> Any:  # noqa: ANN401 -- stands in for a frozenset
+    from runtime.replica import ReplicaState
+
+    return frozenset(ReplicaState)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_broken_machine_is_noticed(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, name, broken = FAULTS[fault]
+    mutant = broken(getattr(module, name))
+    monkeypatch.setattr(module, name, mutant)
+    if module is rollout:
+        monkeypatch.setattr(decide, name, mutant)
+    with pytest.raises((AssertionError, IndexError, KeyError)):
+        run_state_machine_as_test(Weather, settings=QUICK)
