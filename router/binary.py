@@ -85,8 +85,9 @@ def _flags(options: Options) -> list[str]:
         *("--concurrency", str(options.concurrency or _cores())),
         *("--log-level", options.log_level),
         # `config` would log what Envoy rejects with every API key in it (Headgate gets the reason by xDS), and a line
-        # a second while Headgate is away; `misc` says at every use that two filters are work in progress.
-        *("--component-log-level", "misc:error,config:critical"),
+        # a second while Headgate is away; `misc` says at every use that two filters are work in progress; `http` has
+        # a line for every 413, with the query that a client may keep a secret in.
+        *("--component-log-level", "misc:error,config:critical,http:critical"),
         *("--drain-strategy", "immediate", "--drain-time-s", str(options.drain_s)),
         *("--parent-shutdown-time-s", str(options.drain_s + 5)),
         *("--file-flush-interval-msec", "1000"),

@@ -50,7 +50,8 @@ def _tls() -> _Fields:
     context = {
         "@type": f"{EXTENSIONS}transport_sockets.tls.v3.DownstreamTlsContext",
         "common_tls_context": {
-            "alpn_protocols": ["h2", "http/1.1"],
+            # Of a client that takes both, the first is used: see docs/decisions/0014-http1-first.md
+            "alpn_protocols": ["http/1.1", "h2"],
             "tls_certificate_sds_secret_configs": [{"name": SERVER_SECRET, "sds_config": _ADS}],
         },
     }
@@ -96,13 +97,13 @@ def _fragment(header: str, separator: str, index: int) -> _Fields:
 
 
 def _early_headers(domain: str) -> _Fields:
-    """Give every request an id of Envoy's own, cut the client's to Azure's length, and say of which form it is.
+    """Give every request an id of Envoy's own, keep the client's to Azure's form, and say of which form it is.
 
     This comes before the scope is chosen, so a client's own headers of these names choose nothing.
     """
     mutations: list[_Fields] = [
         {"remove": "x-request-id"},
-        _overwrite(_CLIENT_ID, f"%REQ({_CLIENT_ID}):{_CLIENT_ID_LENGTH}%", "OVERWRITE_IF_EXISTS"),
+        _client_id(),
     ]
     if domain:
         by_host = f"request.host.contains({json.dumps('.' + domain.lower())})"
@@ -116,6 +117,14 @@ def _early_headers(domain: str) -> _Fields:
         "mutations": mutations,
     }
     return {"name": "envoy.http.early_header_mutation.header_mutation", "typed_config": mutation}
+
+
+def _client_id() -> _Fields:
+    """Cut the client's id to Azure's length; one with other characters than Azure's becomes empty."""
+    value = f"request.headers['{_CLIENT_ID}']"
+    kept = f"%CEL({value}.matches('^[A-Za-z0-9_-]*$') ? {value} : ''):{_CLIENT_ID_LENGTH}%"
+    mutation = _overwrite(_CLIENT_ID, kept, "OVERWRITE_IF_EXISTS")
+    return {"append": mutation["append"] | {"keep_empty_value": True}}
 
 
 def _overwrite(header: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD") -> _Fields:

@@ -38,6 +38,13 @@ _RETRY: Final = {
     "retry_back_off": {"base_interval": "0.010s", "max_interval": "0.100s"},
 }
 
+# For the access log, which otherwise sees the path as rewritten for the container. Without the query, where some
+# clients put their secrets.
+_SENT_PATH: Final = {
+    "header": {"key": "x-envoy-original-path", "value": "%PATH(NQ:PATH)%"},
+    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+}
+
 _Fields = dict[str, Any]
 
 
@@ -68,7 +75,7 @@ def _scope(name: str, key: tuple[str, ...], route: EndpointRoute, base: str) -> 
         "retry_policy": _RETRY,
         "routes": list(_routes(route, base)),
     }
-    configuration: _Fields = {"name": name, "virtual_hosts": [host]}
+    configuration: _Fields = {"name": name, "virtual_hosts": [host], "request_headers_to_add": [_SENT_PATH]}
     if len(key) > 1:
         configuration["request_headers_to_remove"] = [PATH_HEADER, HOST_HEADER]
     fragments = [{"string_key": fragment} for fragment in key]

@@ -95,11 +95,7 @@ class Preparer:
         `live` must hold all releases that may ever start again, and those being prepared now.
         """
         artifacts = {oid for recipe in live.values() for oid in _objects(recipe)}
-        environments = {
-            self._environments.key(self._environments.wanted(recipe))
-            for recipe in live.values()
-            if recipe.server in _SERVED
-        }
+        environments = {key for recipe in live.values() for key in self._key_of(recipe)}
 
         def sweep() -> None:
             self._layouts.collect(live)

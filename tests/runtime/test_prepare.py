@@ -216,6 +216,19 @@ class TestPrepare:
         assert {path.name for path in (tmp_path / "artifacts").iterdir()} == {CODE.oid}
         assert [path.name for path in (tmp_path / "releases/shop").iterdir()] == [OTHER.name]
 
+    async def test_a_release_whose_requirements_are_refused_does_not_stop_the_clean_up(
+        self, preparer: Preparer, tmp_path: Path
+    ) -> None:
+        await preparer.prepare(RELEASE, RECIPE, lambda _: None)
+        refused = dataclasses.replace(
+            RECIPE,
+            model=None,
+            environment=dataclasses.replace(RECIPE.environment, requirements=("--no/requirement",)),
+        )
+        await preparer.collect({OTHER: refused})
+        assert {path.name for path in (tmp_path / "artifacts").iterdir()} == {CODE.oid}
+        assert not (tmp_path / "releases/shop" / RELEASE.name).exists()
+
     def test_the_waits_grow_and_are_bounded(self) -> None:
         backoff = Backoff()
         assert [backoff.after(attempt) for attempt in (1, 2, 3, 7, 5000)] == [5.0, 10.0, 20.0, 300.0, 300.0]

@@ -3,11 +3,13 @@
 import asyncio
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from router.access_log import read
 from router.table import KeyAuth
-from tests.router.xds.rig import KEYS, Rig, Server, StartRig, backend, endpoint, failures
+from tests.router.xds.rig import KEYS, Rig, Server, StartRig, backend, endpoint, failures, until
 
 pytestmark = pytest.mark.real
 
@@ -179,6 +181,29 @@ async def test_request_ids(rig: Rig) -> None:
     assert re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", sent["x-request-id"])
     assert answer.headers["x-request-id"] == sent["x-request-id"]
     assert sent["x-ms-client-request-id"] == "c" * 40
+
+
+@pytest.mark.usefixtures("served")
+@pytest.mark.parametrize(("given", "kept"), [("aZ09_-", "aZ09_-"), ("a b", ""), ("a/b", ""), ("é", "")])
+async def test_a_client_request_id_of_another_form_than_azures_is_emptied(rig: Rig, given: str, kept: str) -> None:
+    answer = await rig.client().send(SCORE, x_ms_client_request_id=given)
+    assert answer.json["headers"]["x-ms-client-request-id"] == kept
+
+
+async def test_the_access_log_has_the_path_that_the_client_sent_and_envoys_log_no_line_for_413(
+    start_rig: StartRig, tmp_path: Path
+) -> None:
+    log = tmp_path / "traffic.log"
+    rig = await start_rig(access_log=log, max_request_bytes=100)
+    await rig.put(endpoint("iris", (backend("blue@1", await rig.server("blue")),)))
+    forged = {"x_envoy_original_path": "/forged"}
+    sent = [await rig.client().send(f"{SCORE}?secret=1", **forged)]
+    sent.append(await rig.client().send("/endpoints/iris/score?secret=1", body=b"x" * 200))
+    sent.append(await rig.client().send("/endpoints/none/score?secret=1", **forged))
+    assert [answer.status for answer in sent] == [200, 413, 404]
+    await until(lambda: log.read_text().count("\n") == 3)
+    assert [record.path for record in read(log.read_text().splitlines())] == [SCORE, SCORE, "/endpoints/none/score"]
+    assert "secret" not in log.read_text() + rig.router.process.log.read_text()
 
 
 @pytest.mark.usefixtures("served")

@@ -1,6 +1,7 @@
 """What the router knows and sends, with a real Envoy."""
 
 import asyncio
+import socket
 import ssl
 import stat
 import time
@@ -129,6 +130,10 @@ async def test_tls_is_served_and_a_new_certificate_taken(short_dir: Path) -> Non
         await until(lambda: (seen := router.seen()) is not None and seen.routes["iris"].settled)
         context = ssl.create_default_context(cafile=str(first.ca_path))
         assert await status(settings.port, context) == 404
+        assert [protocol(settings.port, first.ca_path, offer) for offer in (("h2", "http/1.1"), ("h2",))] == [
+            "http/1.1",
+            "h2",
+        ]
         later = datetime.now(UTC) + timedelta(days=70)
         second = tls.ensure(short_dir / "tls", ["localhost", "127.0.0.1"], later)
         assert second.certificate_pem != first.certificate_pem
@@ -142,6 +147,17 @@ async def test_tls_is_served_and_a_new_certificate_taken(short_dir: Path) -> Non
         assert after.strip() in second.certificate_pem
     finally:
         await router.close(stop_envoy=True)
+
+
+def protocol(port: int, ca: Path, offer: tuple[str, ...]) -> str | None:
+    """Return what is chosen of the protocols that a client offers."""
+    context = ssl.create_default_context(cafile=str(ca))
+    context.set_alpn_protocols(list(offer))
+    with (
+        socket.create_connection(("127.0.0.1", port)) as raw,
+        context.wrap_socket(raw, server_hostname="127.0.0.1") as it,
+    ):
+        return it.selected_alpn_protocol()
 
 
 async def status(port: int, context: ssl.SSLContext) -> int:
