@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from reconciler.decide import decide
 from reconciler.plan import ApplyRelease, DropRoute, ForgetRelease, Plan, PutRoute, Seen, Want
-from reconciler.state import Memory
+from reconciler.state import Memory, Shifting, split_of
 from router.table import EndpointRoute, KeyAuth, RouteSeen
 from runtime.replica import Preparation, ReleaseSeen, ReleaseWant, ReplicaSeen, ReplicaState, Stage
 from spec.catalog import DeploymentSpec, EndpointSpec
@@ -259,13 +259,15 @@ class World:
         self._check_base(route, ready)
 
     def _check_base(self, route: EndpointRoute, ready: set[str]) -> None:
-        """A move starts only when Envoy has confirmed what was before, unless replicas were lost."""
+        """A move starts only when Envoy has confirmed what was before; a share that was lost may come back."""
+        phase = self.memory.phase if self.memory else None
+        base = dict(phase.source if isinstance(phase, Shifting) else split_of(phase)) if phase else {}
         pushed = dict(self.envoy.route.split) if self.envoy.route else {}
         serving = dict(self.envoy.serving.split) if self.envoy.serving else {}
         if not self.envoy.waiting or not set(pushed) <= ready or not set(serving) <= ready:
             return
         for name, share in route.split:
-            if share > max(pushed.get(name, 0), serving.get(name, 0)):
+            if share > max(pushed.get(name, 0), serving.get(name, 0), base.get(name, 0)):
                 self.violations.append(f"{name} got a larger share from a base that was not confirmed")
 
     def kill_replica(self, name: str, index: int = 0) -> None:
