@@ -114,6 +114,7 @@ class World:
         self.plans: list[Plan] = []
         self.violations: list[str] = []
         self._ports = first_port
+        self._granted: tuple[object, dict[str, int]] = (None, {})
 
     def seen(self) -> Seen:
         flights = {
@@ -264,11 +265,12 @@ class World:
         base = dict(phase.source if isinstance(phase, Shifting) else split_of(phase)) if phase else {}
         pushed = dict(self.envoy.route.split) if self.envoy.route else {}
         serving = dict(self.envoy.serving.split) if self.envoy.serving else {}
-        if not self.envoy.waiting or not set(pushed) <= ready or not set(serving) <= ready:
-            return
-        for name, share in route.split:
-            if share > max(pushed.get(name, 0), serving.get(name, 0), base.get(name, 0)):
-                self.violations.append(f"{name} got a larger share from a base that was not confirmed")
+        granted = self._granted[1] if self._granted[0] == phase else {}
+        if self.envoy.waiting and set(pushed) <= ready and set(serving) <= ready:
+            for name, share in route.split:
+                if share > max(known.get(name, 0) for known in (pushed, serving, base, granted)):
+                    self.violations.append(f"{name} got a larger share from a base that was not confirmed")
+        self._granted = (phase, {**granted, **dict(route.split)})
 
     def kill_replica(self, name: str, index: int = 0) -> None:
         """A replica dies; the runtime starts it again under its id, on another port."""
