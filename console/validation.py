@@ -10,14 +10,17 @@ from spec.catalog import Catalog
 from spec.errors import HeadgateError
 
 
-def load(path: Path) -> Catalog:
-    """What the folder asks for, with every problem. Raises `HeadgateError` if it is no folder."""
+def load(path: Path, *, conda: bool = False) -> Catalog:
+    """What the folder asks for, with every problem; `conda`: whether the installation has one.
+
+    Raises `HeadgateError` if it is no folder.
+    """
     from forge.directory import open_directory
     from spec.loader import load as load_catalog
 
     if not path.is_dir():
         raise HeadgateError(f"{path} is not a folder: give the root of the repository, or a folder in it.")
-    return load_catalog("", open_directory(path)).catalog
+    return load_catalog("", open_directory(path), conda=conda).catalog
 
 
 def print_catalog(catalog: Catalog) -> None:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from forge.git import Git
 from forge.local import find_layout, make_mirror, object_format
 from forge.mirror import Mirror
-from forge.tree import ENTRY_LIMIT, READ_LIMIT, Bad, TreeFiles, printable, refuse_name
+from forge.tree import ENTRY_LIMIT, READ_LIMIT, Bad, TreeFiles, left_out, printable, refuse_name
 from spec.errors import StalledError
 from spec.files import Entry, Files, Kind
 from spec.problem import Problem
@@ -103,8 +103,8 @@ class DirectoryFiles:
         return MappingProxyType(self._entries)
 
     def problems(self) -> tuple[Problem, ...]:
-        """Entries that are left out because of their names, as problems."""
-        return tuple(bad.problem for bad in self._bad)
+        """Entries that are left out because of their names, as warnings."""
+        return left_out(self._bad)
 
     def directory(self, path: str) -> Entry | None:
         """The tree at `path`, or None; its id is what Git would give it."""

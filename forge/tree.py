@@ -2,19 +2,21 @@
 
 import errno
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from forge.objects import Objects, TreeItem
 from spec.errors import StalledError
 from spec.files import Entry, Kind
-from spec.problem import Problem
+from spec.problem import Problem, Severity
 
 READ_LIMIT = 1024 * 1024
 """Bytes of the largest file that is read as text."""
 ENTRY_LIMIT = 200_000
 DEPTH_LIMIT = 64
+SHOWN_LIMIT = 100
+"""Left out entries that are told one by one."""
 
 _CONTROL = frozenset([*range(0x20), 0x7F])
 
@@ -39,7 +41,20 @@ class Bad:
     @property
     def problem(self) -> Problem:
         """The same, for people."""
-        return Problem(self.path, 0, 0, "", f"This entry is left out: {self.reason}. Rename or remove it.")
+        return _warning(self.path, f"This entry is left out: {self.reason}. Rename or remove it.")
+
+
+def left_out(bad: Sequence[Bad]) -> tuple[Problem, ...]:
+    """The entries as warnings, sorted; above the limit one warning counts the others."""
+    told = [each.problem for each in bad[:SHOWN_LIMIT]]
+    rest = len(bad) - len(told)
+    if rest:
+        told.append(_warning("", f"{rest:,} more entries are left out for like reasons. Rename or remove them."))
+    return tuple(sorted(told))
+
+
+def _warning(path: str, message: str) -> Problem:
+    return Problem(path, 0, 0, "", message, severity=Severity.WARNING)
 
 
 class Walk:
@@ -127,8 +142,8 @@ class TreeFiles:
         return MappingProxyType(self._list().entries)
 
     def problems(self) -> tuple[Problem, ...]:
-        """Entries that are left out because of their names, as problems."""
-        return tuple(bad.problem for bad in self._list().bad)
+        """Entries that are left out because of their names, as warnings."""
+        return left_out(self._list().bad)
 
     def directory(self, path: str) -> Entry | None:
         """The tree at `path`, or None; lists nothing else."""
@@ -217,7 +232,8 @@ def _compare(
     found: tuple[list[Entry], list[Entry]],
 ) -> None:
     (old, new), base = trees
-    if not (walks[0].reaches(base) and walks[1].reaches(base)):
+    reached = [walk.reaches(base) for walk in walks]
+    if not all(reached):
         return
     olds, news = objects.differences(old, new)
     before = {entry.path: entry for entry in walks[0].name(walks[0].admit(olds, base), base)}

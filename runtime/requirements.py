@@ -1,7 +1,6 @@
 """Which packages an environment consists of, before they are resolved. Pure."""
 
 import hashlib
-import ipaddress
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -12,7 +11,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from runtime.fault import ReleaseError
-from spec.release import Recipe, Server
+from spec.piplines import is_fetched
+from spec.release import Environment, Recipe, Server
 
 INFERENCE_SERVER = "azureml-inference-server-http"
 _WITH_PKG_RESOURCES = "setuptools<81"
@@ -66,8 +66,13 @@ def wanted(recipe: Recipe, *, use_conda: bool = False) -> Wanted:
         requirements=(*environment.requirements, *_added(recipe, named)),
         options=tuple(_options(environment.pip_options, environment.label)),
         constraints=() if "setuptools" in named else (_WITH_PKG_RESOURCES,),
-        conda=environment.conda if use_conda else None,
+        conda=environment.conda if use_conda and _has_conda_file(environment) else None,
     )
+
+
+def _has_conda_file(environment: Environment) -> bool:
+    """Whether the content is a conda file's, and not a requirements file's or a curated table's."""
+    return environment.curated is None and (environment.conda or "").startswith("{")
 
 
 def _added(recipe: Recipe, named: set[str]) -> Iterator[str]:
@@ -119,18 +124,8 @@ def _options(written: Iterable[str], label: str) -> Iterator[str]:
 
 def _check_url(url: str, label: str) -> None:
     """Allow https (also below git+), and http to this host only: nothing that reads files or runs commands."""
+    if is_fetched(url):
+        return
     split = urlsplit(url)
-    scheme = split.scheme.removeprefix("git+")
-    if scheme == "https" and split.hostname:
-        return
-    if scheme == "http" and _is_loopback(split.hostname or ""):
-        return
     shown = f"{split.scheme}://{split.hostname or ''}" if split.scheme else url
     raise ReleaseError("UnsafeRequirement", f"{label}: {shown} is not fetched; use an https URL or an index")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -28,6 +28,7 @@ class Translation:
 
 @dataclass(slots=True)
 class _Draft:
+    has_conda: bool = False
     python: str | None = None
     from_conda: list[str] = field(default_factory=list)
     from_pip: list[piplines.PipLine] = field(default_factory=list)
@@ -50,9 +51,12 @@ class _Draft:
         )
 
 
-def translate(document: object) -> Translation:
-    """Translate a conda environment document (parsed YAML); every error is reported, not just the first."""
-    draft = _Draft()
+def translate(document: object, *, has_conda: bool = False) -> Translation:
+    """Translate a conda environment document (parsed YAML); every error is reported, not just the first.
+
+    With `has_conda` a real conda takes the document, so what pip cannot say is left out and is no error.
+    """
+    draft = _Draft(has_conda)
     canonical = canonical_json(document)
     if not isinstance(document, dict):
         draft.fail("", "a conda file is a mapping with `dependencies`")
@@ -112,6 +116,10 @@ def _add_conda(draft: _Draft, where: str, text: str) -> None:
     try:
         match = matchspec.parse(text)
         requirement = None if match.name == "python" else matchspec.requirement(match)
+    except matchspec.CondaOnlyError as error:
+        if not draft.has_conda:
+            draft.fail(where, str(error))
+        return
     except matchspec.MatchSpecError as error:
         draft.fail(where, str(error))
         return

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from spec.azure.asset import EnvironmentFile, ModelFile
 from spec.document import Document
+from spec.placeholders import is_unfilled
 from spec.problem import Problem, Severity
 from spec.recognition import is_plausible, recognise, scan_endpoint
 from spec.settings import KINDS
@@ -92,7 +93,7 @@ def _unknown(document: Document) -> tuple[Problem, ...]:
 def _endpoint(document: Document, before: Fact | None) -> Fact:
     """An endpoint without a name is a broken file: it could be any endpoint's, or the one that it was."""
     name = _text(document.mapping.get("name")).lower()
-    if name and not _is_unfilled(name):
+    if name and not is_unfilled(name):
         return Fact(document.file, "endpoint", name, name)
     owner = before.endpoint if before is not None and before.kind in _OWNED else ""
     missing = document.problem(("name",), "`name` is missing and required: add it.", allowed="a name")
@@ -101,7 +102,7 @@ def _endpoint(document: Document, before: Fact | None) -> Fact:
 
 def _deployment(document: Document) -> Fact:
     name, endpoint = (_text(document.mapping.get(key)).lower() for key in ("name", "endpoint_name"))
-    if _is_unfilled(endpoint):
+    if is_unfilled(endpoint):
         return Fact(document.file, "broken", name, problems=document.problems)
     return Fact(document.file, "deployment", name, endpoint)
 
@@ -128,10 +129,6 @@ def _broken(document: Document, before: Fact | None) -> Fact | None:
     own = _HEADGATE.search(document.text)
     kind: FactKind = "settings" if own is not None and own[1] == "settings" else "values"
     return Fact(document.file, kind, problems=document.problems) if own is not None else None
-
-
-def _is_unfilled(name: str) -> bool:
-    return "{{" in name or "${" in name
 
 
 def _text(value: object) -> str:

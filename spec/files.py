@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from spec.problem import Problem
+
 Kind = Literal["file", "executable", "symlink", "submodule", "directory"]
 
 
@@ -30,6 +32,10 @@ class Files(Protocol):
 
     def read(self, entry: Entry) -> bytes:
         """The blob's bytes. Raises `OSError` if the object cannot be read."""
+        ...
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Warnings on entries that are left out of `entries`, in order."""
         ...
 
 

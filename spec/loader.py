@@ -27,6 +27,8 @@ class Common:
     problems: tuple[Problem, ...] = ()
     is_settled: bool = True
     """False: the settings cannot be read, so every endpoint keeps its last good spec."""
+    conda: bool = False
+    """Whether a real conda makes the environments of conda files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +39,33 @@ class Loaded:
     index: Index = field(default=Index(), repr=False)
     watches: Watches = field(default=Watches(), repr=False)
     common: Common = field(default=Common(), repr=False)
+    left_out: tuple[Problem, ...] = ()
+    """Warnings on entries that the source leaves out."""
 
 
-def load(commit: str, files: Files, previous: Loaded | None = None, changes: Changes | None = None) -> Loaded:
-    """Load a commit; with `previous` and `changes` only what the changes reach is read and resolved again."""
-    if previous is None or changes is None:
-        return _load_all(commit, files, previous)
+def load(
+    commit: str,
+    files: Files,
+    previous: Loaded | None = None,
+    changes: Changes | None = None,
+    *,
+    conda: bool = False,
+) -> Loaded:
+    """Load a commit; with `previous` and `changes` only what the changes reach is read and resolved again.
+
+    With `conda` a real conda makes the environments of conda files, so what only conda has is no problem.
+    """
+    if previous is None or changes is None or previous.common.conda != conda:
+        return _load_all(commit, files, previous, conda=conda)
     repository = Repository(files, previous.common.values)
     deltas = _deltas(repository, previous.index, changes)
     concerned = previous.watches.of_paths(changes.paths)
-    if not deltas and not concerned:
+    left_out = files.problems()
+    if not deltas and not concerned and left_out == previous.left_out:
         return replace(previous, catalog=replace(previous.catalog, commit=commit))
     if _reaches_all(deltas, previous.index):
-        return _load_all(commit, files, previous)
-    return _load_changes(commit, repository, previous, (deltas, concerned))
+        return _load_all(commit, files, previous, conda=conda)
+    return _load_changes(commit, repository, replace(previous, left_out=left_out), (deltas, concerned))
 
 
 def affected(previous: Loaded | None, loaded: Loaded) -> frozenset[str]:
@@ -70,16 +85,16 @@ def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> fro
     )
 
 
-def _load_all(commit: str, files: Files, previous: Loaded | None) -> Loaded:
+def _load_all(commit: str, files: Files, previous: Loaded | None, *, conda: bool) -> Loaded:
     repository = Repository(files)
     known = previous.index.facts if previous is not None else {}
     paths = sorted(path for path in repository.entries if _is_candidate(repository, path, known))
     values, problems = _values(repository, paths)
     repository.use(values)
     index = Index().changed({path: gather(repository.document(path), known.get(path)) for path in paths})
-    common = _common(repository, index, values, problems)
-    names = sorted(index.owned)
-    return _resolve(commit, repository, Loaded(Catalog(commit), index, Watches(), common), names, previous)
+    common = replace(_common(repository, index, values, problems), conda=conda)
+    draft = Loaded(Catalog(commit), index, Watches(), common, files.problems())
+    return _resolve(commit, repository, draft, sorted(index.owned), previous)
 
 
 def _is_candidate(repository: Repository, path: str, known: Mapping[str, Fact]) -> bool:
@@ -151,7 +166,7 @@ def _resolve(
 ) -> Loaded:
     """Resolve the named endpoints anew on the draft's index, and gather the catalog."""
     common, index = draft.common, draft.index
-    ground = Ground(repository, common.settings, index.assets, common.settings_file)
+    ground = Ground(repository, common.settings, index.assets, common.settings_file, conda=common.conda)
     good, broken = dict(draft.catalog.endpoints), dict(draft.catalog.broken)
     traces: dict[str, Trace | None] = {}
     for name in names:
@@ -166,7 +181,7 @@ def _resolve(
         else:
             good[name] = old if old == spec else spec
     catalog = _catalog(commit, draft, good, broken)
-    return Loaded(catalog, index, draft.watches.changed(traces), common)
+    return Loaded(catalog, index, draft.watches.changed(traces), common, draft.left_out)
 
 
 def _one(
@@ -195,7 +210,7 @@ def _catalog(
         good,
         broken,
         tuple(sorted(unattributed)),
-        tuple(sorted(warnings - said if warnings else ())),
+        tuple(sorted((warnings - said).union(draft.left_out))),
         common.settings.max_removed_share,
     )
 
@@ -205,6 +220,7 @@ def _stray(fact: Fact) -> tuple[Problem, ...]:
         return fact.problems
     message = (
         "`endpoint_name` is missing, and this folder does not hold exactly one endpoint: "
-        "name the endpoint that this deployment belongs to."
+        "name the endpoint that this deployment belongs to. "
+        "Where its endpoint is to go, delete this file too; where only its file is gone, bring that back."
     )
     return (Problem(fact.path, 1, 1, "endpoint_name", message, allowed="an endpoint's name"),)

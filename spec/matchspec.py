@@ -23,6 +23,10 @@ class MatchSpecError(ValueError):
     """A match spec that has no pip form; the message says why and what to do."""
 
 
+class CondaOnlyError(MatchSpecError):
+    """A match spec that is good for conda and has no pip form."""
+
+
 @dataclass(frozen=True, slots=True)
 class Match:
     """A match spec: conda's package name in lower case and a PEP 440 specifier (empty: any version)."""
@@ -51,7 +55,7 @@ def requirement(match: Match) -> str | None:
     if not name:
         return None
     if match.name not in _tables().names and _conda_only(match.name):
-        raise MatchSpecError(_refusal(match.name))
+        raise CondaOnlyError(_refusal(match.name))
     specifier = match.specifier
     if canonicalize_name(name) in _tables().longer and _PLAIN.match(specifier) and not specifier.endswith(".*"):
         specifier = f"{specifier}.*"
@@ -95,7 +99,7 @@ def _version(rest: str) -> tuple[str, bool]:
 
 def _specifier(version: str, text: str, *, exact: bool) -> str:
     if "|" in version or "(" in version or version.startswith("^"):
-        raise MatchSpecError(
+        raise CondaOnlyError(
             f"`{text}` offers alternatives, which pip cannot say; write one range, such as `>=1.2,<2`"
         )
     parts = (_comparison(part.strip(), text, exact=exact) for part in version.split(",") if part.strip())

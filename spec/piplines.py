@@ -1,5 +1,6 @@
 """Lines of a requirements file: PEP 508 requirements and index options, and nothing that leaves the repository."""
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -36,7 +37,7 @@ _REFUSED = {
     "--no-index": "name the index to use with `--index-url`",
     "--hash": "hashes are not checked here; pin versions instead",
 }
-_SCHEMES = ("https", "http", "git+https", "git+http")
+_SCHEMES = ("https", "http")
 _VCS_EGG = re.compile(r"(?:^|&)egg=(?P<egg>[A-Za-z0-9._-]+(?:\[[^\]]*\])?)")
 
 
@@ -97,7 +98,7 @@ def _option(text: str) -> PipLine | None:
     if flag in _PACKAGES and re.fullmatch(r"[\w.:,-]+", value):
         return PipLine(f"{flag} {value}")
     if flag in _INDEX_OPTIONS:
-        _check_url(value, text, schemes=("https", "http"))
+        _check_url(value, text, is_index=True)
         return PipLine(f"{_INDEX_OPTIONS[flag]} {value}")
     what = _REFUSED.get(flag, f"allowed are {', '.join(sorted({*_INDEX_OPTIONS.values(), *_FLAGS, *_PACKAGES}))}")
     raise PipLineError(f"`{_redact(text)}` is not supported: {what}")
@@ -111,7 +112,7 @@ def _requirement(text: str) -> PipLine:
     except InvalidRequirement as error:
         raise PipLineError(_explain(text)) from error
     if requirement.url:
-        _check_url(requirement.url, text, schemes=_SCHEMES)
+        _check_url(requirement.url, text)
     return PipLine(text, canonicalize_name(requirement.name))
 
 
@@ -132,7 +133,7 @@ def _is_path(text: str) -> bool:
 
 
 def _bare_url(text: str) -> PipLine:
-    _check_url(text, text, schemes=_SCHEMES)
+    _check_url(text, text)
     url, _, fragment = text.partition("#")
     egg = _VCS_EGG.search(fragment)
     name = egg["egg"] if egg else _name_from(url)
@@ -149,13 +150,31 @@ def _name_from(url: str) -> str | None:
         return None
 
 
-def _check_url(url: str, text: str, *, schemes: tuple[str, ...]) -> None:
+def is_fetched(url: str) -> bool:
+    """Whether a package or index is fetched from there: https, also below git+, or http from this very host."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    scheme = parts.scheme.removeprefix("git+")
+    return bool(host) and (scheme == "https" or (scheme == "http" and _is_loopback(host)))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _check_url(url: str, text: str, *, is_index: bool = False) -> None:
     try:
         parts = urlsplit(url)
     except ValueError as error:
         raise PipLineError(f"`{_redact(text)}` holds no valid URL") from error
-    if parts.scheme not in schemes or not parts.hostname:
-        raise PipLineError(f"`{_redact(text)}` must name an `https` or `http` URL")
+    if not is_fetched(url) or (is_index and parts.scheme not in _SCHEMES):
+        raise PipLineError(f"`{_redact(text)}` must name an `https` URL (or `http` on this host)")
     if "@" in parts.netloc:
         raise PipLineError(
             f"`{_redact(text)}` holds credentials, which do not belong in Git; "

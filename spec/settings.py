@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from pydantic import AfterValidator, Field
 
+from spec import piplines
 from spec.curated import Curated
 from spec.document import Document
 from spec.fields import Bool, Float, Int, Str, Strict, Words, between, reject
@@ -38,6 +40,24 @@ def _share(value: float) -> float:
     return value
 
 
+def _requirement(value: str) -> str:
+    try:
+        line = piplines.parse(value)
+    except piplines.PipLineError as error:
+        raise reject(f"is refused: {error}.", "a requirement as in PEP 508", "headgate") from error
+    if line is None or line.is_option:
+        raise reject("must be a requirement such as numpy>=1.26,<2.", "a requirement as in PEP 508", "headgate")
+    return line.text
+
+
+def _python(value: str) -> str:
+    try:
+        SpecifierSet(f"=={value}.*" if value[:1].isdigit() else value)
+    except InvalidSpecifier as error:
+        raise reject("must be a Python version, such as '3.11'.", "a Python version", "headgate") from error
+    return value
+
+
 class InstanceTypeFields(Strict):
     """A size of replica."""
 
@@ -49,8 +69,10 @@ class InstanceTypeFields(Strict):
 class CuratedFields(Strict):
     """An environment that `azureml:NAME:VERSION` finds."""
 
-    python: Str = Field(description="Python version in quotes, such as `'3.11'`.")
-    requirements: list[Str] = Field(default=[], description="Requirements as in a requirements file.")
+    python: Annotated[Str, AfterValidator(_python)] = Field(description="Python version in quotes, such as `'3.11'`.")
+    requirements: list[Annotated[Str, AfterValidator(_requirement)]] = Field(
+        default=[], description="Requirements as in a requirements file."
+    )
 
 
 class SettingsFile(Strict):

@@ -17,18 +17,21 @@ class Format(StrEnum):
     JSON = "json"
 
 
+@takes_settings("conda")
 def validate(
     path: Annotated[Path, typer.Argument(metavar="PATH", help="A folder with endpoint specs.")],
     *,
     output: Annotated[Format, typer.Option("--format", help="text or json.")] = Format.TEXT,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    **flags: object,
 ) -> None:
     """Check every spec below a folder, all problems at once; exits 1 if there is an error. Needs no Headgate."""
     from console import screen
+    from console.session import read_settings
     from console.shapes import Problems
     from console.validation import load, print_catalog
 
-    catalog = load(path)
+    catalog = load(path, conda=read_settings(flags).conda is not None)
     if as_json or output is Format.JSON:
         screen.print_json(Problems.of(catalog.problems))
     else:

@@ -1,7 +1,7 @@
 """One deployment file to a deployment with its release."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from spec.azure.deployment import Deployment, ManagedDeployment, ProbeSettings
@@ -20,6 +20,9 @@ from spec.settings import PROCESS
 
 BASE_IMAGE_NOT_USED = "BaseImageNotUsed"
 NETWORK_NOT_ENFORCED = "NetworkAccessNotEnforced"
+SCALE_NOT_IN_EFFECT = "ScaleSettingsNotInEffect"
+COLLECTOR_NOT_IN_EFFECT = "DataCollectorNotInEffect"
+INSIGHTS_NOT_IN_EFFECT = "AppInsightsNotInEffect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,7 @@ def _collector(fields: Deployment) -> str | None:
 
 
 def _note(scope: Scope, fields: Deployment, recipe: Recipe) -> None:
+    scope.notes.extend(_without_effect(fields))
     if recipe.runtime != PROCESS:
         return
     note = _base_image(recipe.environment)
@@ -160,6 +164,28 @@ def _note(scope: Scope, fields: Deployment, recipe: Recipe) -> None:
             "`egress_public_network_access` is disabled, which the process runtime does not enforce: "
             "its replicas reach what the host reaches.",
         )
+
+
+def _without_effect(fields: Deployment) -> Iterator[Note]:
+    """What is accepted and does nothing in this version, whatever the runtime."""
+    if _scale(fields) != ScaleSettings():
+        message = (
+            "`scale_settings` is accepted and does nothing: "
+            f"the number of replicas stays {fields.instance_count}, as `instance_count` says."
+        )
+        yield Note(SCALE_NOT_IN_EFFECT, message)
+    collector = fields.data_collector
+    if collector is not None and any(one.enabled for one in collector.collections.values()):
+        message = (
+            "`data_collector` is accepted and does nothing: requests are served, and no inputs or outputs are kept."
+        )
+        yield Note(COLLECTOR_NOT_IN_EFFECT, message)
+    if fields.app_insights_enabled:
+        message = (
+            "`app_insights_enabled` is accepted and does nothing: nothing is sent to Application Insights; "
+            "`headgate logs` and the access log have what is recorded."
+        )
+        yield Note(INSIGHTS_NOT_IN_EFFECT, message)
 
 
 def _base_image(environment: Environment) -> Note | None:

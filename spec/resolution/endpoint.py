@@ -83,7 +83,8 @@ def _orphans(ground: Ground, name: str, found: tuple[Members, list[str]], findin
         message = (
             f"No file declares the endpoint `{name}` that this deployment belongs to."
             f"{suggestion(name, known) or f' Endpoints: {listing(known)}.'} "
-            "Add the endpoint's file, correct `endpoint_name`, or delete this file."
+            "Add the endpoint's file or bring it back, or correct `endpoint_name`; "
+            "where the endpoint is to go, delete its deployments' files too, this one among them."
         )
         problem = document.problem(("endpoint_name",), message, found=name, allowed=", ".join(sorted(known)[:40]))
         findings.problems.append(problem)

@@ -136,7 +136,7 @@ def _packaged(ground: Ground, scope: Scope, written: object, base: Environment) 
 def translate(ground: Ground, scope: Scope, written: object) -> conda.Translation | None:
     """A conda file, a requirements file or an inline conda environment, or None with problems."""
     if isinstance(written, dict):
-        return _checked(scope, conda.translate(written), ("conda_file",))
+        return _checked(scope, conda.translate(written, has_conda=ground.conda), ("conda_file",))
     if not isinstance(written, str):
         scope.error("`conda_file` must be a path or a conda environment.", "conda_file", found=written)
         return None
@@ -156,13 +156,17 @@ def read(ground: Ground, scope: Scope, path: str) -> conda.Translation | None:
         scope.findings.problems.extend(inner.document.problems)
         if inner.document.problems:
             return None
-        found = ground.repository.once("conda", path, lambda: conda.translate(inner.document.data))
+        found = ground.repository.once("conda", path, lambda: _translated(ground, inner))
         return _checked(inner, found, ())
     text = ground.repository.text(path)
     if text is None:
         scope.findings.line_error(path, 0, "This is not a text file of at most 1 MiB.")
         return None
     return _checked_lines(scope, path, conda.parse_requirements(text))
+
+
+def _translated(ground: Ground, scope: Scope) -> conda.Translation:
+    return conda.translate(scope.document.data, has_conda=ground.conda)
 
 
 def _checked(scope: Scope, translation: conda.Translation, prefix: tuple[str, ...]) -> conda.Translation | None:

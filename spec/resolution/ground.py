@@ -22,6 +22,8 @@ class Ground:
     assets: Assets
     settings_file: str = ""
     """Empty: the repository has none."""
+    conda: bool = False
+    """Whether a real conda makes the environments of conda files."""
 
     def pick(self, reference: Reference) -> str | None:
         """The path of the file that declares the asset, or None with `explain` saying why."""

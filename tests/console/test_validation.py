@@ -76,6 +76,20 @@ def test_json_has_exactly_the_promised_keys(run: Run, folder: Path) -> None:
     assert run("validate", str(folder), "--json").out == found.out
 
 
+def test_what_is_left_out_is_a_warning(run: Run, folder: Path) -> None:
+    (folder / "bell\x07").write_text("x")
+    found = run("validate", str(folder))
+    assert found.code == 0
+    assert "bell\\x07" in found.out
+    assert "0 errors, 1 warning" in found.out.splitlines()[-1]
+
+
+def test_a_configured_conda_takes_what_only_conda_has(run: Run, folder: Path) -> None:
+    (folder / "conda.yml").write_text("dependencies: [python=3.11, cudatoolkit]\n")
+    assert run("validate", str(folder)).code == 1
+    assert run("validate", str(folder), "--conda", sys.executable).code == 0
+
+
 def test_a_folder_that_is_none_is_1(run: Run, home: Path) -> None:
     found = run("validate", str(home / "nowhere"))
     assert found.code == 1

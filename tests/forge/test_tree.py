@@ -44,3 +44,32 @@ def test_a_hundred_random_commits_are_compared_as_git_does(repository: Repositor
         )
         before = tree
     objects.close()
+
+
+def test_entries_that_are_left_out_are_followed(repository: Repository) -> None:
+    objects = Objects(Git(), repository.path / ".git")
+    blob = repository.hash(b"x")
+
+    def tree(*names: str) -> str:
+        repository.git("read-tree", "--empty")
+        lines = "".join(f"100644 {blob}\t{name}\0" for name in names)
+        repository.git("update-index", "-z", "--index-info", feed=lines.encode())
+        return repository.git("write-tree")
+
+    deep = "/".join(["d"] * 70) + "/e.yml"
+    files = TreeFiles(objects, tree("a.yml", "bell\x07"))
+    for names in (
+        ("a.yml", "bell\x07", deep),
+        ("b.yml", "bell\x07", f"{deep}2"),
+        ("a.yml", "sub/bell\x07"),
+        ("a.yml",),
+    ):
+        files.entries()
+        files, _ = files.successor(tree(*names))
+        fresh = TreeFiles(objects, tree(*names))
+        assert files.problems() == fresh.problems()
+        assert [problem.is_error for problem in files.problems()] == [False] * (len(names) - 1)
+    many = TreeFiles(objects, tree(*(f"bell\x07{number:03}" for number in range(150)))).problems()
+    assert len(many) == 101
+    assert many[0].message == "50 more entries are left out for like reasons. Rename or remove them."
+    objects.close()

@@ -24,7 +24,9 @@ from runtime.fault import ReleaseError, WorldError
 from runtime.interpreters import Interpreter, installed, matching, nearest, request
 from runtime.requirements import Wanted, wanted
 from runtime.uv import child_environment, redact
+from spec.loader import load
 from spec.release import Environment, InstanceType, Recipe, Server
+from tests.spec.commits import REPOSITORY, MemoryFiles
 
 SERVER = "azureml-inference-server-http"
 
@@ -381,6 +383,18 @@ class TestConda:
         again = await environments.ensure(given, progress)
         assert versions(again.python) == {"six": "1.16.0"}
         assert "env create" not in environments.log(built.key).read_text()
+
+    async def test_gets_what_only_it_has_from_the_spec(self, environments: Environments) -> None:
+        """A conda file without a single package for pip, from the loader to the built environment."""
+        files = {**REPOSITORY, "conda.yml": "dependencies: [python=3.10, cudatoolkit]\n"}
+        (deployment,) = load("c", MemoryFiles(files), conda=True).catalog.endpoints["shop"].deployments
+        assert deployment.recipe.environment.requirements == ()
+        built = await environments.ensure(environments.wanted(deployment.recipe), Progress())
+        assert '"cudatoolkit"' in environments.log(built.key).read_text()
+
+    @pytest.mark.parametrize("content", ['"six==1.16.0\\n"', None])
+    def test_is_not_for_what_is_no_conda_file(self, environments: Environments, content: str | None) -> None:
+        assert environments.wanted(recipe("six", conda=content)).conda is None
 
     async def test_its_failure_is_told(self, environments: Environments) -> None:
         given = environments.wanted(recipe(conda='{"dependencies":["no-such"]}'))

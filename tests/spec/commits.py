@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 
 from spec.files import Changes, Entry, Kind
+from spec.problem import Problem
 
 
 class MemoryFiles:
@@ -16,6 +17,7 @@ class MemoryFiles:
         self.reads: list[str] = []
         self.unreadable: set[str] = set()
         self.sizes: dict[str, int] = {}
+        self.left_out: tuple[Problem, ...] = ()
 
     def entries(self) -> Mapping[str, Entry]:
         self.listed += 1
@@ -35,6 +37,9 @@ class MemoryFiles:
         if entry.path in self.unreadable:
             raise OSError("no such object")
         return self.blobs[entry.path]
+
+    def problems(self) -> tuple[Problem, ...]:
+        return self.left_out
 
     def _size(self, path: str) -> int:
         return self.sizes.get(path, len(self.blobs[path]))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from spec import conda
+from spec import conda, piplines
 
 
 def translate(*dependencies: object) -> conda.Translation:
@@ -198,6 +198,12 @@ def test_pip_has_the_last_word_on_a_package_that_conda_names_too() -> None:
         ("file:///opt/mine.whl", "must name an `https`"),
         ("--find-links ./wheels", "must name an `https`"),
         ("--index-url ftp://host/simple", "must name an `https`"),
+        ("--index-url http://host/simple", "(or `http` on this host)"),
+        ("--find-links http://10.0.0.1/wheels", "(or `http` on this host)"),
+        ("--index-url git+https://host/simple", "must name an `https`"),
+        ("mine @ http://host/mine-1.0-py3-none-any.whl", "(or `http` on this host)"),
+        ("http://host/mine-1.0-py3-none-any.whl", "(or `http` on this host)"),
+        ("git+http://host/mine.git#egg=mine", "(or `http` on this host)"),
         ("--trusted-host pypi.example.com", "valid certificate"),
         ("--extra-index-url https://me:hunter2@host/simple", "credentials"),
         ("https://me:hunter2@host/mine-1.0-py3-none-any.whl", "credentials"),
@@ -301,3 +307,26 @@ def test_whatever_it_accepts_pip_understands(text: str) -> None:
     for result in (translate(text), translate({"pip": [text]}), conda.parse_requirements(text)):
         for line in result.requirements:
             Requirement(line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--index-url http://127.0.0.1:8080/simple",
+        "--extra-index-url http://localhost/simple",
+        "mine @ http://[::1]:9/mine-1.0-py3-none-any.whl",
+    ],
+)
+def test_plain_http_is_for_this_host(line: str) -> None:
+    assert piplines.parse(line) is not None
+
+
+def test_a_real_conda_takes_what_only_conda_can_say() -> None:
+    document = {"dependencies": ["python=3.11", "cudatoolkit=11.8", "numpy 1.26|1.27", "numpy>=1", {"pip": ["six"]}]}
+    alone, helped = conda.translate(document), conda.translate(document, has_conda=True)
+    assert [where for where, _ in alone.errors] == ["dependencies.1", "dependencies.2"]
+    assert helped.errors == ()
+    assert (helped.python, helped.requirements) == ("3.11", ("numpy>=1", "six"))
+    assert helped.canonical == alone.canonical
+    wrong = {"dependencies": ["=", "https://host/x.conda"], "variables": {"A": "b"}}
+    assert conda.translate(wrong, has_conda=True).errors == conda.translate(wrong).errors

@@ -111,6 +111,12 @@ class TestAttribution:
         assert str(problem).startswith("green.yml:3:16: endpoint_name: No file declares the endpoint `shopp`")
         assert "Did you mean `shop`?" in problem.message
 
+    def test_the_endpoints_file_alone_is_deleted(self, loaded: Build) -> None:
+        (problem,) = loaded({"endpoint.yml": None}).catalog.broken["shop"]
+        assert (problem.file, problem.line, problem.field) == ("blue.yml", 3, "endpoint_name")
+        assert "bring it back" in problem.message
+        assert "where the endpoint is to go, delete its deployments' files too" in problem.message
+
     @pytest.mark.parametrize(
         ("traffic", "where", "words"),
         [
@@ -210,6 +216,9 @@ class TestOwnFiles:
             ("kind: settings\nmax_removed_share: 2\n", "s.yml:2:20: max_removed_share:", "from 0 to 1"),
             ("kind: settings\ninstance_types: {a: {cpu: x, memory: 1Gi}}\n", "s.yml:2:27", "number of cores"),
             ("kind: settings\nenvironments: {a: {python: 3.10}}\n", "s.yml:2:28", "in quotes"),
+            ("kind: settings\nenvironments: {a: {python: banana}}\n", "s.yml:2:28", "a Python version"),
+            ("kind: settings\nenvironments: {a: {python: '3.11', requirements: [-e .]}}\n", "s.yml:2:51", "`-e .`"),
+            ("kind: settings\nenvironments: {a: {python: '3', requirements: [--pre]}}\n", "s.yml:2:48", "a requirem"),
             ("kind: settings\ncomputes: [\n", "s.yml:3:1:", "not valid YAML"),
             ("kind: settings\nkind: settings\n", "s.yml:2:1: kind:", "twice"),
         ],
@@ -271,6 +280,29 @@ class TestPlaceholders:
     def test_an_angle_that_is_not_listed_is_text(self, loaded: Build) -> None:
         text = DEPLOYMENT + "description: a <b> c\n"
         assert loaded({"blue.yml": text}).catalog.endpoints["shop"].deployments[0].description == "a <b> c"
+
+    @pytest.mark.parametrize(
+        ("path", "key", "value"),
+        [
+            ("blue.yml", "endpoint_name", "shop"),
+            ("blue.yml", "name", "blue"),
+            ("endpoint.yml", "name", "shop"),
+            ("blue.yml", "instance_type", "Standard_DS3_v2"),
+        ],
+    )
+    def test_an_angle_where_only_a_placeholder_can_be(self, loaded: Build, path: str, key: str, value: str) -> None:
+        written = DEPLOYMENT if path == "blue.yml" else ENDPOINT
+        files = {path: written.replace(f"\n{key}: {value}", f"\n{key}: <MY_VALUE>", 1)}
+        found = loaded(files).catalog
+        assert found.endpoints == {}
+        (problem,) = [one for one in found.problems if (one.file, one.field, one.found) == (path, key, "MY_VALUE")]
+        assert problem.is_error
+        assert problem.message == (
+            "`<MY_VALUE>` looks like a placeholder, and has no value: list `MY_VALUE` below `values:` "
+            "in a YAML file with `kind: values`, or write the value here."
+        )
+        again = loaded({**files, "v.yml": f"kind: values\nvalues: {{MY_VALUE: {value}}}\n"}).catalog
+        assert (again.problems, set(again.endpoints)) == ((), {"shop"})
 
     def test_an_unfilled_one_where_no_text_may_be(self, loaded: Build) -> None:
         found = loaded({"blue.yml": DEPLOYMENT.replace("instance_count: 1", "instance_count: {{N}}")}).catalog

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from spec.files import Changes
 from spec.loader import Loaded, affected, load
+from spec.problem import Problem, Severity
 from tests.spec.commits import CONDA, DEPLOYMENT, ENDPOINT, REPOSITORY, SCORE, MemoryFiles, differences, without
 
 Files = Mapping[str, bytes | str]
@@ -207,3 +208,26 @@ def test_no_single_file_raises(blob: bytes) -> None:
     catalog = load("c", MemoryFiles({"a.yml": blob, "b.yml": ENDPOINT.encode() + blob})).catalog
     assert catalog.broken or catalog.unattributed
     assert not catalog.endpoints
+
+
+class TestLeftOut:
+    """Entries that the source leaves out are warnings, and harm nothing."""
+
+    BELL = Problem("bell\\x07", 0, 0, "", "This entry is left out.", severity=Severity.WARNING)
+
+    def test_are_warnings_from_the_first_load_on(self) -> None:
+        files = MemoryFiles(REPOSITORY)
+        files.left_out = (self.BELL,)
+        found = load("c1", files).catalog
+        assert (found.problems, set(found.endpoints)) == ((self.BELL,), {"shop"})
+
+    def test_come_and_go_with_a_change_and_touch_no_endpoint(self) -> None:
+        before = load("c1", MemoryFiles(REPOSITORY))
+        files = MemoryFiles(REPOSITORY)
+        files.left_out = (self.BELL,)
+        after = load("c2", files, before, Changes.of([]))
+        assert (after.catalog.commit, after.catalog.warnings) == ("c2", (self.BELL,))
+        assert (files.listed, files.reads, affected(before, after)) == (0, [], frozenset())
+        same = load("c3", files, after, Changes.of([]))
+        assert same.catalog.warnings is after.catalog.warnings
+        assert load("c4", MemoryFiles(REPOSITORY), same, Changes.of([])).catalog.warnings == ()

@@ -6,8 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from spec.catalog import DeploymentSpec
-from spec.loader import Loaded
+from spec.files import Changes
+from spec.loader import Loaded, load
 from spec.release import Server
+from tests.spec.commits import MemoryFiles
 
 Build = Callable[..., Loaded]
 
@@ -376,7 +378,11 @@ class TestRecipe:
         assert (recipe.liveness.period, recipe.readiness.timeout, recipe.readiness.period) == (7, 3, 10)
         assert (recipe.app_insights_enabled, recipe.model_mount_path, recipe.exact_python) == (True, "/m", True)
         assert json.loads(recipe.data_collector or "")["collections"]["model_inputs"]["enabled"] is True
-        assert [note.reason for note in found.notes] == ["NetworkAccessNotEnforced"]
+        assert [note.reason for note in found.notes] == [
+            "DataCollectorNotInEffect",
+            "AppInsightsNotInEffect",
+            "NetworkAccessNotEnforced",
+        ]
 
     def test_what_is_not_in_the_release_changes_no_digest(self, loaded: Build) -> None:
         before = blue(loaded()).release
@@ -397,3 +403,61 @@ class TestRecipe:
         found = loaded({"endpoint.yml": text})
         assert found.catalog.endpoints["shop"].public_network_access is False
         assert [note.reason for note in blue(found).notes] == ["BaseImageNotUsed", "NetworkAccessNotEnforced"]
+
+
+KUBERNETES = {
+    "endpoint.yml": "name: shop\ncompute: azureml:edge\nauth_mode: key\n",
+    "s.yml": "kind: settings\ncomputes: {edge: process}\n",
+}
+
+
+class TestWithoutEffect:
+    """What is accepted and does nothing is said as a note."""
+
+    @pytest.mark.parametrize(
+        ("text", "reason", "words"),
+        [
+            (
+                "scale_settings: {type: target_utilization, max_instances: 3}\n",
+                "ScaleSettingsNotInEffect",
+                "stays 1, as `instance_count` says",
+            ),
+            ("app_insights_enabled: true\n", "AppInsightsNotInEffect", "`headgate logs`"),
+            (
+                "data_collector: {collections: {model_inputs: {enabled: 'True'}}}\n",
+                "DataCollectorNotInEffect",
+                "no inputs or outputs are kept",
+            ),
+        ],
+    )
+    def test_is_said(self, loaded: Build, text: str, reason: str, words: str) -> None:
+        kubernetes = HEAD + "type: kubernetes\n" + MODEL + CODE + ENVIRONMENT + text
+        (note,) = blue(loaded({**KUBERNETES, "blue.yml": kubernetes})).notes
+        assert note.reason == reason
+        assert "is accepted and does nothing" in note.message
+        assert words in note.message
+
+    def test_is_not_said_of_what_asks_for_nothing(self, loaded: Build) -> None:
+        text = (
+            HEAD + MODEL + CODE + ENVIRONMENT + "scale_settings: {type: default}\napp_insights_enabled: false\n"
+            "data_collector: {collections: {model_inputs: {enabled: 'False'}}}\n"
+        )
+        assert blue(loaded({"blue.yml": text})).notes == ()
+
+
+class TestConda:
+    """A real conda takes conda files as they are."""
+
+    def test_packages_that_only_conda_has(self, repository: dict[str, bytes | str]) -> None:
+        repository["conda.yml"] = "dependencies:\n  - python=3.10\n  - cudatoolkit=11.8\n"
+        (problem,) = load("c", MemoryFiles(repository)).catalog.broken["shop"]
+        assert str(problem).startswith("conda.yml:3:5: dependencies.1: only conda has `cudatoolkit`")
+        found = load("c", MemoryFiles(repository), conda=True)
+        environment = blue(found).recipe.environment
+        assert (environment.python, environment.requirements) == ("3.10", ())
+        assert json.loads(environment.conda or "") == {"dependencies": ["python=3.10", "cudatoolkit=11.8"]}
+        changed = {**repository, "conda.yml": "dependencies: [python=3.10, cudnn]\n"}
+        after = load("d", MemoryFiles(changed), found, Changes.of(["conda.yml"]), conda=True)
+        assert "cudnn" in (blue(after).recipe.environment.conda or "")
+        without = load("e", MemoryFiles(changed), after, Changes.of([]))
+        assert set(without.catalog.broken) == {"shop"}
