@@ -2,10 +2,12 @@
 
 import asyncio
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NoReturn
 
 from rich.console import Console
 
@@ -18,6 +20,7 @@ from benchmarks.options import Options, parse
 def main() -> None:
     """Run what was asked for; everything that was started ends with it."""
     options = parse()
+    signal.signal(signal.SIGTERM, _leave)
     console = Console(width=figures.WIDTH, highlight=False)
     facts = machine.describe()
     for name, fact in facts.items():
@@ -31,6 +34,11 @@ def main() -> None:
     figures.show_aims(console, sections)
     if options.json is not None:
         figures.write(options.json, facts, sections)
+
+
+def _leave(*_: object) -> NoReturn:
+    """End as after Ctrl-C, so that everything that was started ends too."""
+    raise KeyboardInterrupt
 
 
 def _measure(options: Options, folder: Path, console: Console) -> list[Section]:

@@ -79,15 +79,13 @@ def _section(taken: dict[tuple[int, str], list[tuple[float, float]]]) -> Section
         values = (min(spread.values), spread.median, spread.at(0.9), spread.at(0.99), max(spread.values))
         cells = (f"{value:.1f}" for value in values)
         section.rows.append((f"{size:,} {kind}", str(len(pairs)), *cells, f"{whole.median:.1f}"))
-        if size == max(size for size, _ in taken):
-            met = spread.median < AIM_MS and size >= AIM_SIZE
-            what = f"commit to effect, {size:,} endpoints, {kind}"
-            wanted = f"< {AIM_MS:g} ms median" + ("" if size >= AIM_SIZE else f" (at {AIM_SIZE:,}: not run)")
-            section.aims.append(Aim(what, wanted, spread.median, met, "ms"))
+        if size >= AIM_SIZE:
+            what = f"commit to effect, {size:,} endpoints, {kind} edit"
+            section.aims.append(Aim(what, f"< {AIM_MS:g} ms median", spread.median, spread.median < AIM_MS, "ms"))
     section.remarks += [
-        "Real: Git working copy and `git commit`, source, loader, reconciler, database, xDS, Envoy (plain HTTP).",
-        "Not real: the replicas. All are one tiny server, ready at once, so that so many fit on one machine.",
-        "Counted from the change of the ref; the kernel's stamp may be 4 ms early, so these are upper bounds.",
+        "Real: working copy, `git commit`, source, loader, reconciler, database, xDS, Envoy (plain HTTP).",
+        "Not real: the replicas, which are one tiny server, ready at once, so that 1,000 endpoints fit.",
+        "Counted from the change of the ref; its stamp may be 4 ms early, so these are upper bounds.",
         "The installations take turns. Mirror: half of the requests, one a millisecond, are copied.",
     ]
     return section

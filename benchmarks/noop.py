@@ -4,15 +4,15 @@ import time
 from dataclasses import dataclass
 
 from benchmarks import machine
-from benchmarks.farm import Farm, Plane
+from benchmarks.farm import MOST_WITH_TWO, Farm, Plane
 from benchmarks.figures import Aim, Progress, Section, Spread
 from benchmarks.options import Options
 from benchmarks.repository import SUBPATH
 
 AIM_MS, AIM_SIZE = 50.0, 10_000
 _EDITS = {
-    "README below the watched path": f"{SUBPATH}/README.md",
-    "file outside of the watched path": "notes/log.txt",
+    "README inside": f"{SUBPATH}/README.md",
+    "file outside": "notes/log.txt",
 }
 _REST_S = 0.3
 
@@ -42,9 +42,10 @@ def measure(options: Options, farm: Farm, progress: Progress) -> list[Section]:
         for edit, found in windows.items():
             _add(section, (size, edit), found)
     section.remarks += [
-        "CPU of Headgate with its Git processes, without Envoy, less what it uses when idle (windows in turn),",
-        "for each commit. Wall: from the change of the ref until Headgate has loaded the commit.",
-        "An endpoint's spec is two files or three; files in the repository: twice or three times the size.",
+        "CPU for each commit: Headgate with its Git processes, without Envoy, less what it uses when idle",
+        "(windows in turn). Wall: from the change of the ref until Headgate has loaded the commit.",
+        "Inside: a README below the watched folder. Outside: a file beside it. A spec is an endpoint file",
+        f"with two deployment files (above {MOST_WITH_TWO:,} specs: with one).",
     ]
     return [section]
 
@@ -57,11 +58,9 @@ def _add(section: Section, row: tuple[int, str], found: list[_Window]) -> None:
     section.rows.append(
         (f"{size:,} specs, {edit}", *cpu.cells(".1f"), f"{wall.median:.1f}", f"{max(wall.values):.1f}")
     )
-    wanted = f"< {AIM_MS:g} ms CPU" + ("" if size >= AIM_SIZE else f" (at {AIM_SIZE:,})")
-    if size >= AIM_SIZE or "below" in edit:
-        met = cpu.median < AIM_MS and size >= AIM_SIZE
-        if size >= AIM_SIZE:
-            section.aims.append(Aim(f"no-op commit, {size:,} specs, {edit}", wanted, cpu.median, met, "ms"))
+    if size >= AIM_SIZE:
+        what = f"no-op commit, {size:,} specs, {edit}"
+        section.aims.append(Aim(what, f"< {AIM_MS:g} ms of CPU", cpu.median, cpu.median < AIM_MS, "ms"))
 
 
 def _idle(plane: Plane, seconds: float) -> float:

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ async def main(given: dict[str, Any]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    tasks.append(asyncio.create_task(_end_with_parent(stop)))
+    threading.Thread(target=_end_with_parent, args=(loop, stop), daemon=True).start()
     try:
         await console.app.run(settings, stop=stop, report=lambda _: None)
     finally:
@@ -72,9 +73,9 @@ async def _tell(parts: Parts) -> None:
             print(json.dumps({**facts, "at": time.time_ns()}), flush=True)
 
 
-async def _end_with_parent(stop: asyncio.Event) -> None:
-    await asyncio.to_thread(sys.stdin.read)
-    stop.set()
+def _end_with_parent(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    sys.stdin.read()
+    loop.call_soon_threadsafe(stop.set)
 
 
 if __name__ == "__main__":

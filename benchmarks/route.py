@@ -11,7 +11,7 @@ from benchmarks.load import Generator, Outcome, Target
 from benchmarks.options import Options
 
 AIM = 0.85
-_DIRECT, _BARE = "backend, directly", "bare Envoy, one static route"
+_DIRECT, _BARE = "backend, directly", "bare Envoy, one route"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ async def measure(options: Options, folder: Path, progress: Progress) -> list[Se
     sections[0].remarks[:0] = [
         f"{options.rounds} rounds of slices of {options.seconds:g} s in turn, {options.connections} connections.",
         f"Load: {generator.name}.",
-        "One worker in each Envoy; generator, proxy and backend share the cores, so CPU for a request is the",
-        "measure, and requests/s comes second. bare/this: above 1 would be cheaper than a bare Envoy.",
+        "One worker in each Envoy. Generator, proxy and backend share the cores, so the proxy's CPU for a",
+        "request is the measure (bare/this), and requests/s (this/bare) come second.",
     ]
     return sections
 

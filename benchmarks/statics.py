@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,14 @@ def free_port() -> int:
 
 
 def backend(port: int) -> dict[str, Any]:
-    """Answer 200 with a small JSON body to everything."""
+    """Answer 200 with a small JSON body to everything, once the whole request is there.
+
+    An answer before that would cost the connection.
+    """
     answer = {"status": 200, "body": {"inline_string": ANSWER}}
-    return _config(port, {"match": {"prefix": "/"}, "direct_response": answer}, [])
+    buffer = {"@type": f"{_API}.http.buffer.v3.Buffer", "max_request_bytes": 1024 * 1024}
+    filters = [{"name": "envoy.filters.http.buffer", "typed_config": buffer}]
+    return _config(port, {"match": {"prefix": "/"}, "direct_response": answer}, [], filters)
 
 
 def bare(port: int, upstream: int) -> dict[str, Any]:
@@ -70,13 +75,16 @@ async def listening(port: int, within_s: float = 30.0) -> None:
                 return
 
 
-def _config(port: int, route: dict[str, Any], clusters: list[Any]) -> dict[str, Any]:
+def _config(
+    port: int, route: dict[str, Any], clusters: list[Any], filters: Sequence[dict[str, Any]] = ()
+) -> dict[str, Any]:
     manager = {
         "@type": f"{_API}.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "bench",
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
         "http_filters": [
-            {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_API}.http.router.v3.Router"}}
+            *filters,
+            {"name": "envoy.filters.http.router", "typed_config": {"@type": f"{_API}.http.router.v3.Router"}},
         ],
     }
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
