@@ -54,10 +54,11 @@ class LiveService:
 
     async def status(self) -> shapes.Status:
         """Everything, as it is known now."""
-        names = sorted(self.reconciler.memories)
         return shapes.Status(
             source=self._source(),
-            endpoints=tuple(endpoint_status(self._subject(name), self.address) for name in names),
+            endpoints=tuple(
+                endpoint_status(self._subject(name), self.address) for name in sorted(self._everybody())
+            ),
         )
 
     async def endpoint(self, name: str) -> shapes.EndpointDetail:
@@ -221,7 +222,8 @@ class LiveService:
     def _subject(self, name: str) -> Subject:
         reconciler = self.reconciler
         judged = None if reconciler.queue.pending(name) else self._commit()
-        return Subject(reconciler.memories[name], reconciler.observe(name), judged)
+        memory = reconciler.memories.get(name) or Memory(name)
+        return Subject(memory, reconciler.observe(name), judged)
 
     def _entry(self, name: str, now: datetime) -> shapes.PlanEntry:
         reconciler = self.reconciler

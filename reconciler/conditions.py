@@ -105,7 +105,8 @@ Verdict = tuple[str, Literal["True", "False", "Unknown"], str, str]
 def _ready(want: Want, memory: Memory, seen: Seen, because: tuple[tuple[str, str], ...]) -> Verdict:
     if want.problems:
         more = f" (and {len(want.problems) - 1} more)" if len(want.problems) > 1 else ""
-        return "Ready", "False", "InvalidSpec", f"{want.problems[0]}{more}; the last good spec goes on"
+        meanwhile = "the last good spec goes on" if memory.spec else "nothing is served yet"
+        return "Ready", "False", "InvalidSpec", f"{want.problems[0]}{more}; {meanwhile}"
     if want.held:
         return "Ready", "False", "RemovalHeld", want.held
     if isinstance(memory.phase, Removing):

@@ -18,6 +18,8 @@ MOST_STEPS = 8
 """No endpoint changes phase more often than this in one pass; more would be a loop in the machine."""
 DRAIN_LOOK = timedelta(milliseconds=200)
 """How often in-flight counts are looked at while something drains."""
+UNKNOWN_LOOK = timedelta(seconds=1)
+"""How often to look while the router or the runtime is unknown, in case nobody tells that it answered."""
 NO_AUTH = TokenAuth("")
 """Stands in for credentials in remembered routes."""
 
@@ -121,7 +123,7 @@ def _wait(want: Want, seen: Seen, before: Memory, after: Memory, now: datetime) 
     )
     found = words.conditions(want, after, seen, because, now)
     after = replace(after, conditions=found)
-    return Plan(after, starts, found, events=narrate(before, after, want, now), because=because)
+    return Plan(after, starts, found, now + UNKNOWN_LOOK, narrate(before, after, want, now), because)
 
 
 def _plan(want: Want, seen: Seen, memories: tuple[Memory, Memory], because: Because, now: datetime) -> Plan:
