@@ -111,8 +111,10 @@ class Admin:
         return {name: (at["address"], int(at.get("port_value", 0))) for name, at in found.items() if at}
 
     async def drain_listeners(self) -> None:
-        """Begin a graceful drain: answers close their connection, and listeners close after the drain time."""
+        """Take no new connections, and close each open one with its next answer."""
+        # Graceful alone would go on taking connections for the whole drain time; without it none would be closed.
         await self._send("POST", "/drain_listeners", {"graceful": ""})
+        await self._send("POST", "/drain_listeners")
 
     async def reopen_logs(self) -> None:
         """Make Envoy open its log files anew, after a rotation."""

@@ -53,6 +53,7 @@ class ControlPlane:
         self._changed = changed
         self._connected = connected
         self._sessions: list[_Session] = []
+        self._serving: set[asyncio.Task[Any]] = set()
         self._server: grpc.aio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -75,9 +76,13 @@ class ControlPlane:
         """End all streams; Envoys keep what they have and try to connect again."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._server is not None:
-            await self._server.stop(grace=None)
-            self._server = None
+        if self._server is None:
+            return
+        await self._server.stop(grace=None)
+        self._server = None
+        # gRPC has only asked its calls to end: a loop that is closed before they have shows their cancellation.
+        while self._serving:
+            await asyncio.wait(tuple(self._serving))
 
     def flush(self) -> None:
         """Send what changed in `desired`, as far as each Envoy is ready for it."""
@@ -114,6 +119,7 @@ class ControlPlane:
         return grpc.method_handlers_generic_handler(_SERVICE, {"DeltaAggregatedResources": method})
 
     async def _serve(self, requests: AsyncIterator[Any], context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        self._note_serving(asyncio.current_task())
         session = _Session(Stream(self.desired))
         self._sessions.append(session)
         writer = asyncio.create_task(self._write(session, context))
@@ -127,6 +133,11 @@ class ControlPlane:
                 await writer
             if session.stream.live:
                 self._connected()
+
+    def _note_serving(self, task: asyncio.Task[Any] | None) -> None:
+        if task is not None:
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
 
     def _receive(self, session: _Session, request: Request) -> None:
         now = asyncio.get_running_loop().time()

@@ -15,6 +15,8 @@ _log = logging.getLogger(__name__)
 
 _GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL for a process without a record."""
+_AT_THE_END = 5.0
+"""Most seconds between SIGTERM and SIGKILL where no router sends requests any more."""
 _LEFTOVERS = 20
 
 
@@ -49,11 +51,12 @@ async def remove(processes: Iterable[Found], grace: float = _GRACE) -> None:
 async def stop_installation(state: Path, installation: str) -> None:
     """Stop every replica of an installation, gracefully, and remove its records; needs no running Headgate.
 
-    No Headgate may run on the state directory, or it starts them again.
+    No Headgate may run on the state directory, or it starts them again; nor may its router: what a replica still
+    scores after 5 s is cut off.
     """
     records = Records(state / "replicas")
     known = await asyncio.to_thread(records.read)
-    grace = max((record.care.grace for record in known), default=_GRACE)
+    grace = min(_AT_THE_END, max((record.care.grace for record in known), default=_AT_THE_END))
     for attempt in range(_LEFTOVERS):
         left = await asyncio.to_thread(_all, known, installation)
         if not left:

@@ -118,6 +118,15 @@ async def test_drift_is_found_and_corrected(rig: Rig) -> None:
     assert await rig.router.verify() == frozenset()
 
 
+async def test_closing_waits_for_envoys_streams(rig: Rig) -> None:
+    await rig.put(endpoint("iris", ()))
+    before = asyncio.all_tasks()
+    assert any(task.get_name().startswith("HandleExceptions") for task in before)
+    await rig.router.close()
+    left = {task for task in asyncio.all_tasks() if task.get_name().startswith(("HandleExceptions", "rpc_task"))}
+    assert left == set()
+
+
 async def test_tls_is_served_and_a_new_certificate_taken(short_dir: Path) -> None:
     settings = RouterSettings("test", short_dir / "envoy", short_dir / "run", free_port(), workers=1)
     router = EnvoyRouter(settings)
