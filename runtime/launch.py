@@ -18,6 +18,9 @@ _NO_PROXY = ("127.0.0.1", "localhost", "::1")
 _RESERVED = frozenset({"AML_APP_ROOT", "AZUREML_ENTRY_SCRIPT", "AZUREML_MODEL_DIR", "SERVER_PORT", "HEALTH_PORT"})
 """Names that the layout decides: a user's value would point at paths of Azure's own container."""
 
+MIN_WORKER_LIMIT, WORKERS_PER_CORE = 16, 4
+"""Workers that Headgate starts at most, unless `WORKER_COUNT` says more: the larger of both."""
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:
@@ -70,7 +73,7 @@ def _defaults(recipe: Recipe, layout: Layout, python: Path) -> dict[str, str]:
         "PYTHONNOUSERSITE": "1",
         "SERVICE_NAME": layout.release.endpoint,
         "SERVICE_VERSION": layout.release.deployment,
-        "WORKER_COUNT": str(recipe.max_concurrent_requests_per_instance),
+        "WORKER_COUNT": str(_workers(recipe)),
         "WORKER_TIMEOUT": str(_worker_seconds(recipe)),
         "SCORING_TIMEOUT_MS": str(recipe.request_timeout_ms),
         # MLflow 3 reports its own use to its makers unless told not to.
@@ -88,6 +91,12 @@ def _fixed(recipe: Recipe, layout: Layout) -> dict[str, str]:
         return fixed
     script = PurePosixPath(recipe.code.scoring_script)
     return {**fixed, "AZUREML_ENTRY_SCRIPT": str(script)}
+
+
+def _workers(recipe: Recipe) -> int:
+    """A worker for each concurrent request, as far as the size carries them; further requests wait in the replica."""
+    most = max(MIN_WORKER_LIMIT, math.ceil(recipe.instance_type.cpu * WORKERS_PER_CORE))
+    return min(recipe.max_concurrent_requests_per_instance, most)
 
 
 def _worker_seconds(recipe: Recipe) -> int:

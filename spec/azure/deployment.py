@@ -29,6 +29,7 @@ FILE_PREFIX = "file:"
 """`environment: file:PATH` is the environment of that YAML file."""
 MANAGED_TIMEOUT_MS = 180_000
 KUBERNETES_TIMEOUT_MS = 300_000
+MAX_CONCURRENT = 10_000
 
 
 def _reference(value: str) -> str:
@@ -70,8 +71,8 @@ class RequestSettings(Strict):
     request_timeout_ms: Annotated[Int, between(1, KUBERNETES_TIMEOUT_MS)] = Field(
         default=5000, description="Milliseconds; at most 180000 managed, 300000 on Kubernetes."
     )
-    max_concurrent_requests_per_instance: Annotated[Int, between(1, 1000)] = Field(
-        default=1, description="Requests that one instance scores at once; also its number of workers."
+    max_concurrent_requests_per_instance: Annotated[Int, between(1, MAX_CONCURRENT)] = Field(
+        default=1, description="Requests that one instance scores at once, by as many workers where its size allows."
     )
     max_queue_wait_ms: Annotated[Int, between(0, KUBERNETES_TIMEOUT_MS)] = Field(
         default=500, description="Milliseconds a request may wait for an instance."

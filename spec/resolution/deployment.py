@@ -182,8 +182,8 @@ def _without_effect(fields: Deployment) -> Iterator[Note]:
         yield Note(COLLECTOR_NOT_IN_EFFECT, message)
     if fields.app_insights_enabled:
         message = (
-            "`app_insights_enabled` is accepted and does nothing: nothing is sent to Application Insights; "
-            "`headgate logs` and the access log have what is recorded."
+            "`app_insights_enabled` is accepted and Headgate sends nothing to Application Insights: what is recorded "
+            "is in `headgate logs` and the access log."
         )
         yield Note(INSIGHTS_NOT_IN_EFFECT, message)
 

@@ -86,6 +86,10 @@ class TestCommand:
         assert env["AZUREML_ENTRY_SCRIPT"] == "sub/score.py"
         assert env["SCORING_TIMEOUT_MS"] == "1500"
         assert env["WORKER_COUNT"] == option(launch().argv, "-w") == "3"
+        many = {"max_concurrent_requests_per_instance": 1024}
+        assert option(launch(**many, instance_type=InstanceType("small", 0.5, 2**30)).argv, "-w") == "16"
+        assert option(launch(**many, instance_type=InstanceType("large", 16, 2**30)).argv, "-w") == "64"
+        assert option(launch(**many, variables=(("WORKER_COUNT", "99"),)).argv, "-w") == "99"
         assert env["PATH"].split(":")[0] == "/envs/1/venv/bin"
 
     def test_the_users_variables_win_where_azure_lets_them(self) -> None:
