@@ -39,11 +39,20 @@ T = TypeVar("T")
 class Reconciler:
     """Everything that is known of an installation, and the tasks that keep it true. For one event loop."""
 
-    def __init__(
-        self, *, source: Source, router: Router, runtime: Runtime, store: Store, access: Access, clock: Clock
+    def __init__(  # noqa: PLR0913 (its ports, and what the installation has)
+        self,
+        *,
+        source: Source,
+        router: Router,
+        runtime: Runtime,
+        store: Store,
+        access: Access,
+        clock: Clock,
+        conda: bool = False,
     ) -> None:
         self.source, self.router, self.runtime = source, router, runtime
         self.store, self.access, self.clock = store, access, clock
+        self.conda = conda
         self.queue = KeyQueue()
         self.memories: dict[str, Memory] = {}
         self.plans: dict[str, Plan] = {}
@@ -56,6 +65,8 @@ class Reconciler:
         self._moved = asyncio.Event()
         self._failures: dict[str, int] = {}
         self._releases: dict[ReleaseRef, ReleaseSeen] = {}
+        self._refs: dict[str, set[ReleaseRef]] = {}
+        """Endpoint → what the runtime has or had of it, so that observing one does not look at all."""
         self._untold: dict[str, list[Event]] = {}
         self._unready: set[str] = set()
         self._database = ThreadPoolExecutor(1, "store")
@@ -99,6 +110,8 @@ class Reconciler:
         """Reconcile until cancelled."""
         self.router.subscribe(self.queue.add)
         self.runtime.subscribe(self._release_changed)
+        for ref in self.runtime.seen() or {}:
+            self._refs.setdefault(ref.endpoint, set()).add(ref)
         self.queue.add_all(self.memories)
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -134,7 +147,7 @@ class Reconciler:
             route=None if router is None else router.routes.get(name, RouteSeen(None, 0, 0)),
             releases=None
             if runtime is None
-            else {ref.name: seen for ref, seen in runtime.items() if ref.endpoint == name},
+            else {ref.name: runtime[ref] for ref in self._refs.get(name, ()) if ref in runtime},
             in_flight=router.in_flight if router else {},
         )
 
@@ -146,7 +159,9 @@ class Reconciler:
     async def _read(self, difference: Difference) -> None:
         """Load a commit and queue whom it concerns; nothing else runs between the two."""
         before, snapshot = self.loaded, difference.snapshot
-        loaded = await asyncio.to_thread(load, snapshot.commit, snapshot.files, before, difference.changes)
+        loaded = await asyncio.to_thread(
+            load, snapshot.commit, snapshot.files, before, difference.changes, conda=self.conda
+        )
         self.loaded, self.snapshot = loaded, snapshot
         back = self.confirmed & (loaded.catalog.endpoints.keys() | loaded.catalog.broken.keys())
         self.confirmed -= back
@@ -278,10 +293,13 @@ class Reconciler:
     def _release_changed(self, ref: ReleaseRef) -> None:
         after = (self.runtime.seen() or {}).get(ref)
         told = narrate_release(ref, self._releases.get(ref), after, self.clock.now())
+        refs = self._refs.setdefault(ref.endpoint, set())
         if after is None:
             self._releases.pop(ref, None)
+            refs.discard(ref)
         else:
             self._releases[ref] = after
+            refs.add(ref)
         self._untold.setdefault(ref.endpoint, []).extend(told)
         for event in told:
             self._tell(event)
