@@ -81,7 +81,8 @@ async def watch(
             if state.due <= now + _SLACK
         )
         answer = await ask(target, timeout, care.request_timeout_ms / 1000, in_flight)
-        health = judge(health, care, answer, time.monotonic())
+        # By the time of the question: a period counts from one to the next, however long a hung replica takes.
+        health = judge(health, care, answer, now)
         tell(health)
 
 

@@ -174,6 +174,15 @@ async def test_a_replica_that_refuses_connections_is_passed_over(rig: Rig) -> No
     assert set(counts) == {(200, "good")}
 
 
+async def test_two_clients_at_one_replica_that_scores_one_at_a_time_are_never_refused(rig: Rig) -> None:
+    only = await rig.server("only", sync=True)
+    await rig.put(endpoint("iris", (backend("blue@1", only, max_concurrent=1),)))
+    async with rig.load(SCORE, clients=2, x_delay="0.003") as counts:
+        await asyncio.sleep(3)
+    assert failures(counts) == {}
+    assert counts[200, "only"] > 50
+
+
 @pytest.mark.usefixtures("served")
 async def test_request_ids(rig: Rig) -> None:
     answer = await rig.client().send(SCORE, x_request_id="mine", x_ms_client_request_id="c" * 60)
