@@ -90,7 +90,13 @@ async def build(settings: Settings, paths: Paths, installation: str, clock: Cloc
     await asyncio.to_thread(store.migrate)
     runtime, preparer = _runtime(settings, paths, installation, (source, router))
     reconciler = Reconciler(
-        source=source, router=router, runtime=runtime, store=store, access=Access(store), clock=clock
+        source=source,
+        router=router,
+        runtime=runtime,
+        store=store,
+        access=Access(store),
+        clock=clock,
+        conda=settings.conda is not None,
     )
     address = address_of(settings)
     return Parts(settings, paths, source, router, runtime, preparer, store, reconciler, address, certificate)
