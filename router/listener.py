@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from router.bootstrap import HTTP_STAT_PREFIX
 from router.filters import http_filters
-from router.names import EXTENSIONS, HOST_HEADER, LISTENER_NAME, NOT_BY, PATH_HEADER, SERVER_SECRET
+from router.names import BY_HOST, EXTENSIONS, HOST_HEADER, LISTENER_NAME, PATH_HEADER, SERVER_SECRET
 from router.replies import local_replies
 from router.settings import RouterSettings
 
@@ -79,11 +79,15 @@ def _connection_manager(settings: RouterSettings, access_log: Sequence[_Fields])
 
 
 def _scoped_routes(domain: str) -> _Fields:
-    """Choose the scope by the path's second segment (`/endpoints/NAME/...`); with a domain, by path and host."""
+    """Choose the scope by the path's second segment (`/endpoints/NAME/...`); with a domain, by path and host.
+
+    Requests by path have the same key, NAME and what is before the first slash, with a domain as without: the
+    former listener's connections live on beside the new one, and both choose among the same scopes.
+    """
     if domain:
         fragments = [_fragment(PATH_HEADER, "/", 2), _fragment(HOST_HEADER, ".", 0)]
     else:
-        fragments = [_fragment(":path", "/", 2)]
+        fragments = [_fragment(":path", "/", 2), _fragment(":path", "/", 0)]
     return {
         "name": "endpoints",
         "scope_key_builder": {"fragments": fragments},
@@ -109,8 +113,8 @@ def _early_headers(domain: str) -> _Fields:
         by_host = f"request.host.contains({json.dumps('.' + domain.lower())})"
         mutations += [{"remove": PATH_HEADER}, {"remove": HOST_HEADER}]
         mutations += [
-            _overwrite(PATH_HEADER, f"%CEL({by_host} ? '//{NOT_BY}' : request.path)%"),
-            _overwrite(HOST_HEADER, f"%CEL({by_host} ? request.host : '{NOT_BY}')%"),
+            _overwrite(PATH_HEADER, f"%CEL({by_host} ? '//{BY_HOST}' : request.path)%"),
+            _overwrite(HOST_HEADER, f"%CEL({by_host} ? request.host : '.')%"),
         ]
     mutation = {
         "@type": f"{EXTENSIONS}http.early_header_mutation.header_mutation.v3.HeaderMutation",

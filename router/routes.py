@@ -9,13 +9,13 @@ from typing import Any, Final
 
 from router.clusters import duration
 from router.names import (
+    BY_HOST,
     DEPLOYMENT_HEADER,
     EXTENSIONS,
     HOST_HEADER,
     JWT_FILTER,
     KEY_FILTER,
     METADATA,
-    NOT_BY,
     PATH_HEADER,
     RELEASE_HEADER,
     cluster_name,
@@ -59,12 +59,10 @@ def scopes(route: EndpointRoute, *, by_host: bool) -> dict[str, _Fields]:
     One scope holds requests by path; with `by_host` a second one holds requests to `NAME.<domain>`.
     """
     name, base = route.endpoint, base_path(route.endpoint)
+    by_path = {name: _scope(name, (name, ""), route, base)}
     if not by_host:
-        return {name: _scope(name, (name,), route, base)}
-    return {
-        name: _scope(name, (name, NOT_BY), route, base),
-        host_scope(name): _scope(host_scope(name), (NOT_BY, name), route, ""),
-    }
+        return by_path
+    return by_path | {host_scope(name): _scope(host_scope(name), (BY_HOST, name), route, "")}
 
 
 def _scope(name: str, key: tuple[str, ...], route: EndpointRoute, base: str) -> _Fields:
@@ -75,9 +73,12 @@ def _scope(name: str, key: tuple[str, ...], route: EndpointRoute, base: str) -> 
         "retry_policy": _RETRY,
         "routes": list(_routes(route, base)),
     }
-    configuration: _Fields = {"name": name, "virtual_hosts": [host], "request_headers_to_add": [_SENT_PATH]}
-    if len(key) > 1:
-        configuration["request_headers_to_remove"] = [PATH_HEADER, HOST_HEADER]
+    configuration = {
+        "name": name,
+        "virtual_hosts": [host],
+        "request_headers_to_add": [_SENT_PATH],
+        "request_headers_to_remove": [PATH_HEADER, HOST_HEADER],
+    }
     fragments = [{"string_key": fragment} for fragment in key]
     return {"name": name, "key": {"fragments": fragments}, "route_configuration": configuration}
 

@@ -6,7 +6,7 @@ import json
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -198,8 +198,9 @@ class Rig:
         async with httpx.AsyncClient(transport=transport, base_url="http://envoy") as client:
             return (await client.get("/config_dump", params=query)).text
 
-    async def replace_router(self) -> None:
-        """Do what a new Headgate does after the old one was killed: Envoy stays."""
+    async def replace_router(self, **settings: Any) -> None:  # noqa: ANN401
+        """Do what a new Headgate, with these settings changed, does after the old one was killed: Envoy stays."""
+        self.settings = replace(self.settings, **settings)
         seen = self.router.seen()
         assert seen is not None
         routes = [route.route for route in seen.routes.values() if route.route]

@@ -13,6 +13,7 @@ from tests.router.xds.rig import KEYS, Rig, backend, endpoint, failures, until
 pytestmark = pytest.mark.real
 
 SCORE = "/endpoints/iris/score"
+HOSTS = ("one.test", "two.test")
 
 
 async def test_a_hundred_changes_of_the_split_fail_nothing(rig: Rig) -> None:
@@ -109,6 +110,24 @@ async def test_a_new_control_plane_changes_nothing_and_fails_nothing(rig: Rig) -
     assert after == before
     assert rig.router.process.seen.pid == pid
     assert failures(counts) == {}
+
+
+async def test_another_domain_is_taken_by_a_running_envoy_and_fails_nothing(rig: Rig) -> None:
+    server = await rig.server("blue")
+    for name in ("iris", "moons"):
+        await rig.put(endpoint(name, (backend("blue@1", server),)))
+    pid = rig.router.process.seen.pid
+    async with rig.load(SCORE) as counts:
+        for domain in ("one.test", "two.test", "", "one.test", ""):
+            await rig.replace_router(domain=domain)
+            await asyncio.sleep(0.3)
+            client = rig.client()
+            by_host = {host: (await client.send("/score", host=f"moons.{host}")).status for host in HOSTS}
+            assert by_host == {host: 200 if host == domain else 404 for host in HOSTS}
+            assert (await client.send("/endpoints/moons/score")).status == 200
+    assert failures(counts) == {}
+    assert sum(counts.values()) > 100
+    assert rig.router.process.seen.pid == pid
 
 
 async def test_nothing_is_taken_out_while_no_control_plane_answers(rig: Rig) -> None:
