@@ -21,8 +21,8 @@ demo: setup ## Serve the example repository and score it (ARGS=--exit: then stop
 test: setup-dev ## Run every test (ARGS=… goes to pytest).
 	@exec $(PYTEST) -n 2 $(ARGS)
 
-test-fast: setup-dev ## Run the tests that start no Envoy, replica or Git server.
-	@exec $(PYTEST) -n 2 -m "not real" $(ARGS)
+test-fast: setup-dev ## Run the quick tests, which start no Envoy, replica or Git server.
+	@exec $(PYTEST) -n 2 -m "not real and not slow" $(ARGS)
 
 lint: setup-dev ## Check style, types and import contracts.
 	.venv/bin/ruff check

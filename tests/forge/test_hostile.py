@@ -111,6 +111,7 @@ async def test_bad_names_are_left_out_and_reported_and_the_rest_is_read(
     assert files.problems() == ()
 
 
+@pytest.mark.slow
 async def test_a_huge_blob_is_refused_by_its_size(repository: Repository, follow: Callable[..., Follower]) -> None:
     with (repository.path / "huge.yml").open("wb") as file:
         file.truncate(1024**3)
@@ -126,6 +127,7 @@ async def test_a_huge_blob_is_refused_by_its_size(repository: Repository, follow
     assert files.read(files.entries()["good.yml"]) == b"1"
 
 
+@pytest.mark.slow
 async def test_a_git_bomb_is_refused(repository: Repository, follow: Callable[..., Follower]) -> None:
     oid = repository.raw_tree(*(("100644", b"%d" % number, repository.hash(b"x")) for number in range(10)))
     for _ in range(8):
@@ -134,6 +136,7 @@ async def test_a_git_bomb_is_refused(repository: Repository, follow: Callable[..
     assert "More than 200,000 entries" in await follow(repository.path).problem()
 
 
+@pytest.mark.slow
 async def test_directories_nested_too_deep_are_left_out(
     repository: Repository, follow: Callable[..., Follower]
 ) -> None:

@@ -11,8 +11,10 @@ from test_simulation import Weather
 
 from reconciler import decide, rollout, routing, scale
 
+pytestmark = pytest.mark.slow
+
 QUICK = settings(
-    max_examples=400,
+    max_examples=1000,
     stateful_step_count=50,
     deadline=None,
     derandomize=True,

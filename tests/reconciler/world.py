@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from reconciler.decide import decide
 from reconciler.plan import ApplyRelease, DropRoute, ForgetRelease, Plan, PutRoute, Seen, Want
-from reconciler.state import Memory, Shifting, split_of
+from reconciler.routing import serve
+from reconciler.state import Memory, Shifting, Split, split_of
 from router.table import EndpointRoute, KeyAuth, RouteSeen
 from runtime.replica import Preparation, ReleaseSeen, ReleaseWant, ReplicaSeen, ReplicaState, Stage
 from spec.catalog import DeploymentSpec, EndpointSpec
@@ -83,6 +84,7 @@ class Envoy:
     route: EndpointRoute | None = None
     serving: EndpointRoute | None = None
     waiting: list[tuple[int, EndpointRoute | None]] = field(default_factory=list)
+    served: set[Split] = field(default_factory=set)
     rejected: str | None = None
     miscounts: set[int] = field(default_factory=set)
     """Ports at which it counts a request that is none."""
@@ -96,6 +98,7 @@ class Envoy:
         """Take the oldest push that waits."""
         if self.waiting:
             self.acknowledged, self.serving = self.waiting.pop(0)
+            self.served.add(self.serving.split if self.serving else ())
 
 
 class World:
@@ -262,7 +265,8 @@ class World:
     def _check_base(self, route: EndpointRoute, ready: set[str]) -> None:
         """A move starts only when Envoy has confirmed what was before; a share that was lost may come back."""
         phase = self.memory.phase if self.memory else None
-        base = dict(phase.source if isinstance(phase, Shifting) else split_of(phase)) if phase else {}
+        split = (phase.source if isinstance(phase, Shifting) else split_of(phase)) if phase else ()
+        base = dict(split) if self._was_served(split) else {}
         pushed = dict(self.envoy.route.split) if self.envoy.route else {}
         serving = dict(self.envoy.serving.split) if self.envoy.serving else {}
         granted = self._granted[1] if self._granted[0] == phase else {}
@@ -271,6 +275,10 @@ class World:
                 if share > max(known.get(name, 0) for known in (pushed, serving, base, granted)):
                     self.violations.append(f"{name} got a larger share from a base that was not confirmed")
         self._granted = (phase, {**granted, **dict(route.split)})
+
+    def _was_served(self, split: Split) -> bool:
+        """Whether Envoy ever served this split, whole or without releases that had no replica then."""
+        return any(served == serve(split, frozenset(dict(served))) for served in self.envoy.served)
 
     def kill_replica(self, name: str, index: int = 0) -> None:
         """A replica dies; the runtime starts it again under its id, on another port."""
