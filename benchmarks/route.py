@@ -129,5 +129,5 @@ def _parts(rounds: list[dict[str, _Slice]]) -> Section:
     tls = Spread.of(found[variants.FULL.name].cpu / found[variants.TLS.name].cpu for found in rounds)
     section.rows.append(("TLS (full route / full route with TLS)", "", *tls.cells(), ""))
     section.figures["tls"] = tls
-    section.remarks.append("1.00 and more: within the noise of the machine.")
+    section.remarks.append("Below 1.00 the part costs that much; 1.00 and more is the noise of the machine.")
     return section
