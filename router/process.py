@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +61,16 @@ def find(matches: Callable[[Sequence[str]], bool]) -> list[Process]:
     seen = psutil.process_iter(["pid", "uids", "cmdline"])
     pids = [entry.pid for entry in seen if _of(entry, user) and matches(entry.info["cmdline"] or ())]
     return [process for process in map(identify, pids) if process is not None]
+
+
+def listening(those: Iterable[Process]) -> frozenset[int]:
+    """Return the TCP ports that these processes listen on."""
+    ports: set[int] = set()
+    for process in those:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            found = psutil.Process(process.pid).net_connections("tcp")
+            ports |= {at.laddr.port for at in found if at.status == psutil.CONN_LISTEN}
+    return frozenset(ports)
 
 
 def _of(entry: psutil.Process, user: int) -> bool:

@@ -102,7 +102,7 @@ class EnvoyProcess:
         if self._settings.access_log is not None:
             self._settings.access_log.prepare()
         running = await self._adoptable()
-        await self._check_ports(running)
+        await self._check_ports()
         if running is None:
             await self._launch(config)
         else:
@@ -164,8 +164,10 @@ class EnvoyProcess:
             return None
         return running[-1]
 
-    async def _check_ports(self, running: Process | None) -> None:
-        own = set() if running is None else {port for _, port in (await self.admin.listeners()).values()}
+    async def _check_ports(self) -> None:
+        # Not as the admin interface says: in a hot restart the sockets are still the former Envoy's.
+        running = await asyncio.to_thread(self._running)
+        own = await asyncio.to_thread(processes.listening, running)
         for address, port in self._settings.ports:
             if port not in own:
                 require_free(address, port)
