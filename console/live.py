@@ -56,9 +56,7 @@ class LiveService:
         """Everything, as it is known now."""
         return shapes.Status(
             source=self._source(),
-            endpoints=tuple(
-                endpoint_status(self._subject(name), self.address) for name in sorted(self._everybody())
-            ),
+            endpoints=tuple(endpoint_status(self._subject(name), self.address) for name in sorted(self._everybody())),
         )
 
     async def endpoint(self, name: str) -> shapes.EndpointDetail:
