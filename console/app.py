@@ -12,6 +12,7 @@ from console.api import create_api
 from console.down import stop_envoy, stop_replicas
 from console.live import LiveService
 from console.lock import hold
+from console.news import SourceNews
 from console.paths import Paths, prepare
 from console.server import serve
 from console.settings import Settings
@@ -26,8 +27,20 @@ VERIFY_S, CERTIFICATE_S, RESYNC_S, TIDY_S = 15, 60, 300, 3600
 log = logging.getLogger(__name__)
 
 
-async def run(settings: Settings, *, stop: asyncio.Event, report: Callable[[Event], None]) -> None:
+def _silent() -> None:
+    """Say nothing."""
+
+
+async def run(
+    settings: Settings,
+    *,
+    stop: asyncio.Event,
+    report: Callable[[Event], None],
+    started: Callable[[], None] = _silent,
+) -> None:
     """Serve one installation until `stop`; its endpoints go on serving afterwards.
+
+    `started` is called once every port is had, before the source is read.
 
     Raises `LockedError` if another Headgate runs on the state directory, `StalledError` if Envoy cannot run here,
     a port is taken or the repository's address is wrong.
@@ -39,7 +52,8 @@ async def run(settings: Settings, *, stop: asyncio.Event, report: Callable[[Even
         async with _started(settings, paths, installation, report) as parts:
             service = _service(parts, settings, stop, everything)
             async with serve(create_api(service, own_version()), settings, paths):
-                await _until(parts, stop)
+                started()
+                await _until(parts, stop, report)
         if everything.is_set():
             await stop_envoy(paths)
             await stop_replicas(paths)
@@ -65,9 +79,10 @@ async def _started(
         await parts.close()
 
 
-async def _until(parts: Parts, stop: asyncio.Event) -> None:
+async def _until(parts: Parts, stop: asyncio.Event, report: Callable[[Event], None]) -> None:
     """Reconcile until `stop`; a fault of the loop itself ends Headgate with it."""
     loop = asyncio.create_task(parts.reconciler.run(), name="reconciler")
+    news = asyncio.create_task(SourceNews(parts.reconciler, report).follow(), name="source news")
     stopping = asyncio.create_task(stop.wait())
     scheduler = _schedule(parts)
     try:
@@ -78,7 +93,8 @@ async def _until(parts: Parts, stop: asyncio.Event) -> None:
         scheduler.shutdown(wait=False)
         stopping.cancel()
         loop.cancel()
-        await asyncio.gather(loop, stopping, return_exceptions=True)
+        news.cancel()
+        await asyncio.gather(loop, stopping, news, return_exceptions=True)
 
 
 def _schedule(parts: Parts) -> AsyncIOScheduler:

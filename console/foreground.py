@@ -10,6 +10,7 @@ from console.logbook import logging_to
 from console.paths import Paths, prepare
 from console.progress import Progress
 from console.settings import Settings
+from forge.location import mask
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -35,6 +36,14 @@ def show_urls(settings: Settings, progress: Progress) -> None:
     progress.url_of = lambda endpoint: f"{address.base(endpoint)}/score"
 
 
+def _greet(settings: Settings, progress: Progress) -> None:
+    where = mask(settings.repo or "") + (f", branch {settings.branch}" if settings.branch else "")
+    where += f", folder {settings.path}" if settings.path else ""
+    api = f"\nThe HTTP API is on {settings.api_address}:{settings.api_port}." if settings.api_port else ""
+    progress.say(f"Following {where}; Headgate's memory is in {settings.state_dir}.{api}")
+    progress.rename("reading the repository")
+
+
 async def serve(settings: Settings, progress: Progress) -> bool:
     """Run Headgate until a signal; return whether its endpoints go on serving (not if `down` ended it).
 
@@ -48,5 +57,5 @@ async def serve(settings: Settings, progress: Progress) -> bool:
         from console.app import run
 
         show_urls(settings, progress)
-        await run(settings, stop=stop, report=progress.report)
+        await run(settings, stop=stop, report=progress.report, started=lambda: _greet(settings, progress))
         return not paths.down_mark.exists()

@@ -1,14 +1,17 @@
 """What the reading commands print for people: the worst first to find, 80 columns wide."""
 
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.text import Text
 
-from console.screen import entry, out, print_table, prose, say, shares, short, tone
+from console.gist import LOG, gist
+from console.screen import brief, entry, nearest, out, print_table, prose, say, shares, short, tone
 from console.shapes import (
     Condition,
     DeploymentDetail,
+    DeploymentStatus,
     EndpointDetail,
     EndpointStatus,
     EventShape,
@@ -23,6 +26,9 @@ from console.shapes import (
 )
 
 CLOCK = "%H:%M:%S"
+RELEASE = re.compile(r"[\w-]+@[0-9a-f]{8,}")
+MANY, NEAREST = 12, 5
+"""More allowed words than the first are not listed; only so many of them are."""
 
 
 def print_line(item: Shape) -> None:
@@ -60,13 +66,25 @@ def print_status(found: Status | EndpointStatus) -> None:
 
 
 def _row(endpoint: EndpointStatus) -> tuple[str, str, str, str]:
-    counts = "\n".join(f"{d.name} {d.ready}/{d.instance_count}" for d in endpoint.deployments)
+    counts = "\n".join(map(_counts, endpoint.deployments))
     return endpoint.name, state_of(endpoint), counts or "none", shares(endpoint.split, "\n")
 
 
+def _counts(deployment: DeploymentStatus) -> str:
+    """Ready replicas of what is live, and beside it of the new release that is not."""
+    asked = f"{deployment.ready}/{deployment.instance_count}"
+    live = deployment.live
+    return (
+        f"{deployment.name} {live.ready}/{live.instance_count}, new {asked}" if live else f"{deployment.name} {asked}"
+    )
+
+
 def state_of(endpoint: EndpointStatus) -> str:
-    """Ready, or Azure's word for what it is instead."""
-    return "Ready" if endpoint.ready else endpoint.provisioning_state
+    """Ready, Held, or Azure's word for what it is instead."""
+    if endpoint.ready:
+        return "Ready"
+    found = endpoint.condition("Ready")
+    return "Held" if found and found.reason == "RemovalHeld" else endpoint.provisioning_state
 
 
 def _print_source(source: SourceShape) -> None:
@@ -103,8 +121,10 @@ def _print_trouble(endpoint: EndpointStatus) -> None:
     if found is None:
         return
     say("")
-    say(f"{endpoint.name}: {found.reason}", tone(endpoint.provisioning_state))
-    prose(found.message, 2)
+    say(f"{endpoint.name}: {found.reason}", tone(state_of(endpoint)))
+    prose(gist(found.message), 2)
+    if LOG in found.message:
+        say(f"  all of it: headgate status {endpoint.name}")
 
 
 def _print_detail(endpoint: EndpointDetail) -> None:
@@ -137,6 +157,8 @@ def _print_deployment(deployment: DeploymentDetail) -> None:
     say("")
     ready = f"{deployment.ready} of {deployment.instance_count} replicas ready"
     say(f"Deployment {deployment.name}: {deployment.provisioning_state}, {deployment.release}, {ready}", "bold")
+    if live := deployment.live:
+        say(f"  live meanwhile: {live.release}, {live.ready} of {live.instance_count} replicas ready")
     rows = [
         (replica.id, replica.state, str(replica.restarts), _because(replica.reason, replica.message))
         for replica in deployment.replicas
@@ -164,7 +186,17 @@ def print_problems(problems: Iterable[ProblemShape]) -> None:
         out().print(head + Text(f"  {problem.field}" if problem.field else ""), soft_wrap=True)
         prose(problem.message, 4)
         if problem.allowed and problem.allowed not in problem.message:
-            prose(f"allowed: {problem.allowed}", 4)
+            prose(f"allowed: {_allowed(problem)}", 4)
+
+
+def _allowed(problem: ProblemShape) -> str:
+    """What is allowed: all of a short list, and of a long one what is most like what was found."""
+    options = problem.allowed.split(", ")
+    if len(options) <= MANY:
+        return problem.allowed
+    near = nearest(problem.found.strip("'\""), options, NEAREST)
+    more = len(options) - len(near)
+    return f"{', '.join(near)} and {more} more (headgate validate --format json lists all)"
 
 
 def print_plan(plan: PlanShape) -> None:
@@ -187,19 +219,35 @@ SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "delete": ("-", "r
 def _print_entry(entry: PlanEntry) -> None:
     sign, style = SIGNS.get(entry.action, (" ", ""))
     say(f"\n{sign} {entry.endpoint}: {entry.action}", style)
+    if entry.action == "held":
+        say("    Nothing is removed until: headgate confirm", style)
+    for failure in entry.failed:
+        prose(f"{brief(failure.release)} has failed: {failure.reason}: {gist(failure.message)}", 4, "bold red")
     for change in entry.changes:
         say(f"    {change.what}: {_value(change.was)} -> {_value(change.to)}")
         if change.why:
             prose(f"because {change.why}", 6)
-    if entry.traffic.was != entry.traffic.to:
+    if entry.traffic.was != entry.traffic.to and all(change.what != "traffic" for change in entry.changes):
         say(f"    traffic: {shares(entry.traffic.was)} -> {shares(entry.traffic.to)}")
     for word, releases in (("start", entry.releases.started), ("stop", entry.releases.stopped)):
         if releases:
-            say(f"    {word}: {', '.join(releases)}")
+            say(f"    {word}: {', '.join(map(brief, releases))}")
 
 
 def _value(value: object) -> str:
-    return "none" if value in (None, "", {}, ()) else str(value)
+    match value:
+        case None | "" | () | []:
+            return "none"
+        case bool():
+            return str(value).lower()
+        case Mapping() if value and all(isinstance(share, int | float) for share in value.values()):
+            return shares(value)
+        case Mapping():
+            return ", ".join(f"{name}={word}" for name, word in value.items()) or "none"
+        case str():
+            return brief(value) if RELEASE.fullmatch(value) else value
+        case _:
+            return str(value)
 
 
 def print_outcome(outcome: SyncOutcome) -> None:
@@ -216,7 +264,7 @@ def print_outcome(outcome: SyncOutcome) -> None:
     if waiting:
         for one in waiting:
             say(f"\n{one.name}: {one.state}, {one.reason}", tone(one.state))
-            prose(one.message, 2)
+            prose(gist(one.message), 2)
 
 
 def print_event(event: EventShape) -> None:
@@ -224,7 +272,7 @@ def print_event(event: EventShape) -> None:
     head = Text(f"{event.at.astimezone():{CLOCK}}  ")
     reason = (event.reason, "yellow" if event.type == "Warning" else "cyan")
     whose = (f"{event.endpoint or 'headgate':<16} ", "bold")
-    entry(out(), head, Text.assemble(whose, reason, f"  {event.message}"))
+    entry(out(), head, Text.assemble(whose, reason, f"  {gist(event.message)}"))
 
 
 def print_log(line: LogLine) -> None:

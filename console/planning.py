@@ -6,6 +6,7 @@ from datetime import datetime
 
 from console import shapes
 from console.views import live_split, percent
+from reconciler.conditions import assess
 from reconciler.decide import decide, removal
 from reconciler.plan import Plan, Seen, Want
 from reconciler.state import Memory, Settled
@@ -30,7 +31,15 @@ def entry(want: Want, seen: Seen, memory: Memory, now: datetime) -> shapes.PlanE
         traffic=shapes.TrafficMove.model_validate(
             {"from": percent(live_split(memory, seen)), "to": percent(target_split(target))}
         ),
+        failed=tuple(_failures(plan.memory or memory, seen, target)),
     )
+
+
+def _failures(memory: Memory, seen: Seen, target: EndpointSpec | None) -> Iterator[shapes.Failure]:
+    for deployment in target.deployments if target else ():
+        health = assess(deployment, memory, seen)
+        if health.failed:
+            yield shapes.Failure(release=deployment.release.name, reason=health.reason, message=health.message)
 
 
 def _action(

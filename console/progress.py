@@ -3,7 +3,8 @@
 import contextlib
 import io
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import IO, Self, cast
 
@@ -12,18 +13,32 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from console.gist import cause, gist
 from console.screen import entry, out
 from observability.events import Event, EventType
 
 QUIET = frozenset({"Preparing"})
 """Reasons that come often: on a terminal they only change the last line."""
 DONE = frozenset({"EndpointReady", "EndpointRemoved"})
+HOST_NOTES = frozenset({"CpuLimitAdvisory", "InstanceTypeExceedsHost", "BaseImageNotUsed"})
+"""Notes that are the same for every endpoint: told once, as the installation's."""
+PASSING = frozenset({"SpecChanged", "TrafficSettled", "ReplicaStopping", "ReplicaStopped"})
+"""Reasons after which nothing need follow: they make nobody awaited."""
+IDLE = {"SourceUnreadable": "the repository cannot be read", "CommitRead": "all is well"}
+"""What the last line says while nothing is awaited, after such an event."""
+AGAIN_AFTER = timedelta(minutes=1)
+"""How long the same failure of the same endpoint is not told again."""
 WORDS = {
+    "SourceUnreadable": "source unreadable",
+    "SourceReadable": "source readable again",
+    "CommitRead": "commit read",
     "SpecChanged": "spec read",
     "Preparing": "preparing",
     "Prepared": "environment built",
     "ReplicaStarting": "replica starting",
     "ReplicaReady": "replica ready",
+    "ReplicaStopping": "replica stopping",
+    "ReplicaStopped": "replica stopped",
     "RolloutStarted": "rollout started",
     "TrafficShifting": "traffic moving",
     "TrafficSettled": "route acknowledged",
@@ -72,6 +87,9 @@ class Progress:
         self._console = console or out()
         self._console.file = cast("IO[str]", _Patient(self._console.file))
         self._awaited: dict[str, str] = {}
+        self._idle = "starting"
+        self._noted: set[tuple[str, str]] = set()
+        self._failed: dict[tuple[str, str], datetime] = {}
         self._spinner = Spinner("dots", "")
         self._live: Live | None = None
         if self._console.is_terminal:
@@ -90,8 +108,10 @@ class Progress:
     def report(self, event: Event) -> None:
         """Show one event."""
         self._await(event)
-        if self._live is None or event.reason not in QUIET:
-            entry(self._console, *line(event, self._console, self.url_of))
+        if self._live is not None and event.reason in QUIET:
+            return
+        if (told := self._fresh(event)) is not None:
+            entry(self._console, *line(told, self._console, self.url_of))
 
     def rest(self) -> None:
         """Take the last line away: nothing is awaited any more."""
@@ -102,21 +122,45 @@ class Progress:
         """Print text above the last line."""
         self._console.print(Text(text), style=style, soft_wrap=True)
 
+    def rename(self, idle: str) -> None:
+        """Say this on the last line while no endpoint is awaited."""
+        self._idle = idle
+        self._spinner.update(text=self.waiting_for())
+
+    def _fresh(self, event: Event) -> Event | None:
+        """The event as it is told; None if the same was told before (a failure: within a minute)."""
+        if event.reason in HOST_NOTES:
+            note = (event.reason, event.message.partition(": ")[2])
+            known = note in self._noted
+            self._noted.add(note)
+            return None if known else replace(event, endpoint="", message=note[1])
+        if event.type is EventType.WARNING and event.endpoint:
+            failure = (event.endpoint, cause(event.message))
+            last = self._failed.get(failure)
+            if last is not None and event.at - last < AGAIN_AFTER:
+                return None
+            self._failed[failure] = event.at
+        return replace(event, message=gist(event.message))
+
     def _await(self, event: Event) -> None:
-        if not event.endpoint:
-            return
         if event.reason in DONE:
             self._awaited.pop(event.endpoint, None)
-        else:
+            self._forgive(event.endpoint)
+            self._idle = "all is well"
+        elif event.endpoint in self._awaited or (event.endpoint and event.reason not in PASSING | HOST_NOTES):
             self._awaited[event.endpoint] = WORDS.get(event.reason, event.reason)
-        self._spinner.update(text=self.waiting_for())
+        self.rename(IDLE.get(event.reason, self._idle))
+
+    def _forgive(self, endpoint: str) -> None:
+        """What fails after success is news."""
+        self._failed = {failure: at for failure, at in self._failed.items() if failure[0] != endpoint}
 
     def waiting_for(self) -> Text:
         """What the last line says."""
         named = [f"{endpoint}: {word}" for endpoint, word in list(self._awaited.items())[:MAX_AWAITED]]
         more = len(self._awaited) - len(named)
         text = "  ".join([*named, *([f"and {more} more"] if more > 0 else [])])
-        return Text(text or "all is well", "dim", no_wrap=True, overflow="ellipsis")
+        return Text(text or self._idle, "dim", no_wrap=True, overflow="ellipsis")
 
 
 def line(event: Event, console: Console, url_of: Callable[[str], str]) -> tuple[Text, Text]:

@@ -134,6 +134,16 @@ def brief(release: str) -> str:
     return deployment + at + digest[:7]
 
 
+def nearest(word: str, options: Sequence[str], count: int) -> list[str]:
+    """The options most like a word, the best first."""
+    from difflib import SequenceMatcher
+
+    def likeness(option: str) -> float:
+        return SequenceMatcher(None, word.lower(), option.lower()).ratio()
+
+    return sorted(options, key=likeness, reverse=True)[:count]
+
+
 def shares(split: Mapping[str, float], separator: str = ", ") -> str:
     """`{"blue": 90, "green": 10}` → `blue 90%, green 10%`; `none` where empty."""
     return separator.join(f"{brief(name)} {percent(share)}" for name, share in split.items()) or "none"

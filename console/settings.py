@@ -51,7 +51,16 @@ def _existing(path: Path) -> Path:
 
 Location = Annotated[Path, AfterValidator(_absolute)]
 ExistingFile = Annotated[Path, AfterValidator(_absolute), AfterValidator(_existing)]
-Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _is_port(value: int) -> int:
+    if not 1 <= value <= MAX_PORT:
+        raise ValueError(f"a port is a number from 1 to {MAX_PORT}; a free one is not chosen for you")
+    return value
+
+
+MAX_PORT = 65535
+Port = Annotated[int, AfterValidator(_is_port)]
 Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86400)]
 
 
@@ -157,7 +166,7 @@ def is_local(repo: str) -> bool:
 PATHS = ("tls_certificate", "tls_key", "envoy_bin", "conda", "state_dir")
 
 
-def _read_file(path: Path | None) -> dict[str, Any]:
+def _read_file(path: Path | None, *, strict: bool) -> dict[str, Any]:
     if path is None:
         return {}
     try:
@@ -167,9 +176,11 @@ def _read_file(path: Path | None) -> dict[str, Any]:
     for key in found:
         if key not in BY_NAME:
             near = get_close_matches(key, BY_NAME, n=1)
+            if not strict and near != ["state_dir"]:
+                continue
             hint = f"did you mean {near[0]}?" if near else f"known are: {', '.join(sorted(BY_NAME))}."
             raise SettingsError(f"{path}:{key}: there is no such setting; {hint}")
-    return {key: _anchor(key, value, path.absolute().parent) for key, value in found.items()}
+    return {key: _anchor(key, value, path.absolute().parent) for key, value in found.items() if key in BY_NAME}
 
 
 def _anchor(key: str, value: object, folder: Path) -> object:
@@ -197,16 +208,21 @@ def _variable(key: str) -> str:
 
 
 def load(
-    flags: Mapping[str, object] | None = None, *, config: str | None = None, only: Collection[str] = tuple(BY_NAME)
+    flags: Mapping[str, object] | None = None,
+    *,
+    config: str | None = None,
+    only: Collection[str] = tuple(BY_NAME),
+    strict: bool = True,
 ) -> Settings:
     """Gather every setting; flags that are None were not given. Raises `SettingsError`.
 
-    Variables and files give only the settings named in `only`.
+    Variables and files give only the settings named in `only`; not `strict`: keys that do not exist are ignored,
+    unless one looks like `state_dir`, for then another installation would be meant.
     """
     path = find_file(config)
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     layers = (
-        (_read_file(path), lambda key: f"{path}:{key}"),
+        (_read_file(path, strict=strict), lambda key: f"{path}:{key}"),
         (_read_environment(), _variable),
         (given, lambda key: "REPO" if key == "repo" else BY_NAME[key].flag),
     )

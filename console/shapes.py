@@ -97,6 +97,14 @@ class SourceShape(Shape):
     """Conditions of the installation: of Envoy, say."""
 
 
+class LiveRelease(Shape):
+    """The release that a deployment serves, where it is not the one that Git asks for."""
+
+    release: str
+    instance_count: int
+    ready: int
+
+
 class DeploymentStatus(Shape):
     """One deployment; `release` is the one that Git asks for, `ready` counts its ready replicas."""
 
@@ -105,6 +113,7 @@ class DeploymentStatus(Shape):
     release: str
     instance_count: int
     ready: int
+    live: LiveRelease | None = None
 
 
 class EndpointStatus(Shape):
@@ -273,6 +282,14 @@ class TrafficMove(Shape):
 Action = Literal["create", "update", "delete", "none", "held"]
 
 
+class Failure(Shape):
+    """A release that Git asks for and that cannot be brought up."""
+
+    release: str
+    reason: str
+    message: str
+
+
 class PlanEntry(Shape):
     """What would happen to one endpoint."""
 
@@ -281,6 +298,7 @@ class PlanEntry(Shape):
     changes: tuple[Change, ...] = ()
     releases: Releases = Releases()
     traffic: TrafficMove = TrafficMove()
+    failed: tuple[Failure, ...] = ()
 
 
 class PlanShape(Shape):

@@ -101,7 +101,16 @@ def _deployment(deployment: DeploymentSpec, subject: Subject) -> shapes.Deployme
         release=deployment.release.name,
         instance_count=deployment.instance_count,
         ready=len(release.ready) if release else 0,
+        live=_live(deployment, subject),
     )
+
+
+def _live(deployment: DeploymentSpec, subject: Subject) -> shapes.LiveRelease | None:
+    name = subject.memory.promoted_release(deployment.name)
+    found = (subject.seen.releases or {}).get(name or "")
+    if name is None or found is None or name == deployment.release.name:
+        return None
+    return shapes.LiveRelease(release=name, instance_count=found.wanted, ready=len(found.ready))
 
 
 def _detail(status: shapes.DeploymentStatus, subject: Subject, spec: EndpointSpec) -> shapes.DeploymentDetail:

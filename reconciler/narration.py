@@ -1,5 +1,6 @@
 """What happened, told once: differences between two memories, and between two looks at a release, as events."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from observability.events import Event, EventType
@@ -32,7 +33,7 @@ def _phase(before: Phase, after: Phase) -> list[tuple[str, str, EventType]]:
         case Shifting(_, target):
             return [("TrafficShifting", f"moving to {describe(target)}", EventType.NORMAL)]
         case Reverting(source):
-            return [("RolloutSuperseded", f"first back to {describe(source)}", EventType.NORMAL)]
+            return [("RolloutReverting", f"back to {describe(source)}", EventType.NORMAL)]
         case Removing(acknowledged=None):
             return [("EndpointRemoving", "Git no longer asks for the endpoint", EventType.NORMAL)]
         case _:
@@ -61,7 +62,12 @@ def _condition(condition: Condition) -> tuple[str, str, EventType]:
 def narrate_release(
     ref: ReleaseRef, before: ReleaseSeen | None, after: ReleaseSeen | None, now: datetime
 ) -> tuple[Event, ...]:
-    """Events for the progress of a release's preparation and the life of its replicas."""
+    """Events for the progress of a release's preparation and the life of its replicas.
+
+    A release that already has replicas at the first look was adopted: of it only what is not ready is told.
+    """
+    if before is None and after is not None and after.replicas:
+        before = replace(after, replicas=after.ready)
     told = _preparation(before, after) + _replicas(before, after)
     return tuple(
         Event(now, ref.endpoint, reason, f"{ref.name}: {message}", kind, release=ref.name)

@@ -1,11 +1,14 @@
 """Commands that run and stop Headgate: up, down, demo."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.options import SETTINGS, JsonOption, takes_settings, takes_state
+
+if TYPE_CHECKING:
+    from console.settings import Settings
 
 UP = tuple(setting.name for setting in SETTINGS if setting.name != "repo")
 DEMO = ("port", "plain_http", "envoy_bin", "envoy_concurrency", "conda", "log_level")
@@ -20,20 +23,30 @@ def up(
 
     Ctrl-C or SIGTERM ends Headgate and leaves the endpoints serving; the next `up` takes them over.
     """
-    import asyncio
-
-    from console.foreground import serve
-    from console.progress import Progress
+    from console.lock import hold
+    from console.paths import Paths, prepare
     from console.session import read_settings
     from console.settings import SettingsError
 
     settings = read_settings({**flags, "repo": repo})
     if settings.repo is None:
         raise SettingsError("REPO: say which repository, as in: headgate up ~/models (or set repo in headgate.toml).")
+    paths = Paths(settings.state_dir)
+    prepare(paths)
+    # The lock comes before the slow imports: from then on a second Headgate is refused, and clients wait.
+    with hold(paths.lock_file):
+        _serve(settings)
+
+
+def _serve(settings: "Settings") -> None:
+    import asyncio
+
+    from console.foreground import serve
+    from console.progress import Progress
+
     with Progress() as progress:
-        progress.say(f"Headgate serves {settings.repo}; its memory is in {settings.state_dir}.")
         goes_on = asyncio.run(serve(settings, progress))
-    progress.say(_farewell(settings.state_dir, settings.repo) if goes_on else "Headgate has ended.")
+    progress.say(_farewell(settings.state_dir, settings.repo or "REPO") if goes_on else "Headgate has ended.")
 
 
 def _farewell(state: Path, repo: str) -> str:

@@ -14,12 +14,34 @@ import pytest
 from console.cli import main
 from console.paths import Paths
 from console.service import EventQuery, LogQuery
-from console.shapes import Change, EventShape, LogLine, PlanEntry, PlanShape, Releases, Status, TrafficMove
+from console.shapes import (
+    Change,
+    EventShape,
+    Failure,
+    LiveRelease,
+    LogLine,
+    PlanEntry,
+    PlanShape,
+    ProblemShape,
+    Releases,
+    Status,
+    TrafficMove,
+)
 from spec.errors import TransientError
 
 if TYPE_CHECKING:
     from conftest import FakeService
 
+TRACEBACK = """    helper()
+  File "/s/runtime/releases/iris/blue@90ded097e92c/azureml-app/code/score.py", line 2, in helper
+    raise ValueError("another version")
+ValueError: another version
+The above exception was the direct cause of the following exception:
+Traceback (most recent call last):
+  File "/s/venv/lib/python3.11/site-packages/azureml_inference_server_http/server/user_script.py", line 121, in init
+    raise UserScriptException(ex) from ex
+azureml_inference_server_http.server.user_script.UserScriptException: Caught an unhandled exception
+2026-11-22 21:48:34,333 E [18514] gunicorn.error - Reason: Worker failed to boot."""
 Run = Callable[..., SimpleNamespace]
 
 
@@ -97,9 +119,55 @@ def test_a_missing_endpoint_is_exit_1(run: Run) -> None:
 
 def test_a_wrong_setting_is_exit_2(run: Run, home: Path) -> None:
     (home / "headgate.toml").write_text("prot = 1\n")
-    found = run("status")
+    found = run("up", "models")
     assert found.code == 2
     assert "headgate.toml:prot" in found.err
+
+
+@pytest.mark.usefixtures("live")
+@pytest.mark.parametrize("text", ["prot = 1\n", "port = 0\n"])
+def test_a_client_needs_only_the_state_directory(run: Run, home: Path, text: str) -> None:
+    (home / "headgate.toml").write_text(text)
+    found = run("status", "--json")
+    assert found.code == 0
+    assert json.loads(found.out)["endpoints"]
+    assert "warning: headgate.toml:" in found.err
+
+
+@pytest.mark.usefixtures("live")
+def test_a_client_does_not_guess_which_installation_is_meant(run: Run, home: Path) -> None:
+    (home / "headgate.toml").write_text('state_dri = "elsewhere"\n')
+    found = run("status")
+    assert (found.code, found.out) == (2, "")
+    assert "did you mean state_dir?" in found.err
+
+
+def test_status_shows_the_live_release_and_the_new_one(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
+    known = given.endpoint("iris", given.condition("Ready", "Unknown", "ReplicasNotReady"), state="Updating")
+    before = LiveRelease(release="blue@0badc0ffee00", instance_count=2, ready=2)
+    new = known.deployments[0].model_copy(update={"ready": 0, "live": before})
+    live.state = Status(source=given.source(), endpoints=(known.model_copy(update={"deployments": (new,)}),))
+    assert "blue 2/2, new 0/2" in run("status").out
+    found = run("status", "iris").out
+    assert "live meanwhile: blue@0badc0ffee00, 2 of 2 replicas ready" in found
+
+
+def test_a_held_endpoint_is_held_and_not_failed(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
+    waits = given.endpoint("iris", given.condition("Ready", "False", "RemovalHeld", "it waits"), state="Failed")
+    live.state = Status(source=given.source(held=given.held("iris")), endpoints=(waits,))
+    found = run("status").out
+    assert "Held" in found
+    assert "Failed" not in found
+
+
+def test_status_gives_the_gist_of_a_traceback(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
+    said = f"deployment blue: replica r1: It gave up. Its log ends with:\n{TRACEBACK}"
+    bad = given.endpoint("iris", given.condition("Ready", "False", "InitFailed", said), state="Failed")
+    live.state = Status(source=given.source(), endpoints=(bad,))
+    found = run("status").out
+    assert "deployment blue: code/score.py:2 in helper: ValueError: another version" in found
+    assert "Traceback" not in found
+    assert json.loads(run("status", "--json").out)["endpoints"][0]["conditions"][0]["message"] == said
 
 
 def test_wrong_usage_is_exit_2(run: Run) -> None:
@@ -141,6 +209,41 @@ def test_plan_shows_changes_reasons_and_traffic(run: Run, live: "FakeService", g
     ]
     assert printed["traffic"] == {"from": {"blue@1": 100.0}, "to": {"blue@2": 100.0}}
     assert run("plan", "--exit-code").code == 1
+
+
+def test_plan_shows_shares_once_and_what_has_failed(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
+    was, to = {"blue@3f2a9c41d0e7": 100.0}, {"blue@3f2a9c41d0e7": 90.0, "green@1a7b9c41d0e7": 10.0}
+    entry = PlanEntry(
+        endpoint="iris",
+        action="update",
+        changes=(
+            Change(what="traffic", was=was, to=to, why="the traffic map"),
+            Change(what="tags", was={}, to={"team": "a"}),
+            Change(what="public_network_access", was=False, to=True),
+        ),
+        traffic=TrafficMove(was=was, to=to),
+        failed=(Failure(release="green@1a7b9c41d0e7", reason="InitFailed", message="no such model"),),
+    )
+    live.plan_answer = PlanShape(commit=given.COMMIT, endpoints=(entry,))
+    found = run("plan").out
+    assert found.count("traffic: ") == 1
+    assert "traffic: blue@3f2a9c4 100% -> blue@3f2a9c4 90%, green@1a7b9c4 10%" in found
+    assert "tags: none -> team=a" in found
+    assert "public_network_access: false -> true" in found
+    assert "green@1a7b9c4 has failed: InitFailed: no such model" in found
+    assert "{" not in found
+
+
+def test_a_long_list_of_what_is_allowed_is_cut(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
+    allowed = ", ".join([f"Standard_F{n}" for n in range(30)] + ["Standard_DS3_v2"])
+    typo = ProblemShape(
+        file="a.yml", line=1, column=1, field="instance_type", found="Standard_DS3_v22", allowed=allowed,
+        message="not known", severity="error",
+    )  # fmt: skip
+    live.state = Status(source=given.source(problems=(typo,)))
+    found = run("status").out
+    assert "allowed: Standard_DS3_v2, " in found
+    assert "and 26 more (headgate validate --format json lists all)" in found
 
 
 @pytest.mark.usefixtures("live")

@@ -25,8 +25,9 @@ def play(monkeypatch: pytest.MonkeyPatch) -> Callable[[Play], None]:
     """Replace the wired Headgate by one that does something and then waits for its end."""
 
     def put(what: Play) -> None:
-        async def run(_: Settings, *, stop: asyncio.Event, report: object) -> None:
+        async def run(_: Settings, *, stop: asyncio.Event, report: object, started: Callable[[], None]) -> None:
             assert callable(report)
+            started()
             what()
             async with asyncio.timeout(20):
                 await stop.wait()

@@ -1,7 +1,7 @@
 """Live progress: lines anywhere, and on a terminal a last line that says what is awaited."""
 
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from rich.console import Console
@@ -50,6 +50,44 @@ def test_a_terminal_says_what_is_awaited() -> None:
     progress.report(Event(NOW, "iris", "EndpointReady", ""))
     progress.report(Event(NOW, "wine", "EndpointRemoved", ""))
     assert progress.waiting_for().plain == "all is well"
+
+
+def test_a_stopped_replica_or_a_note_of_the_host_is_not_awaited() -> None:
+    progress = Progress(console(terminal=True))
+    assert progress.waiting_for().plain == "starting"
+    progress.report(Event(NOW, "", "CommitRead", "3f2a9c4 declares 2 endpoints"))
+    for reason in ("SpecChanged", "ReplicaStopped", "CpuLimitAdvisory"):
+        progress.report(Event(NOW, "iris", reason, "x"))
+    assert progress.waiting_for().plain == "all is well"
+
+
+def test_a_note_of_the_host_is_told_once() -> None:
+    screen = console(terminal=False)
+    progress = Progress(screen)
+    for endpoint in ("iris", "wine"):
+        progress.report(Event(NOW, endpoint, "CpuLimitAdvisory", "deployment blue: 4 cores are advice"))
+    assert text(screen).count("4 cores are advice") == 1
+
+
+def test_the_same_failure_is_told_once_a_minute_on_one_line() -> None:
+    screen = console(terminal=False)
+    progress = Progress(screen)
+
+    def fail(message: str, seconds: int) -> int:
+        progress.report(Event(NOW + timedelta(seconds=seconds), "iris", "InitFailed", message, EventType.WARNING))
+        return len(text(screen).splitlines())
+
+    tail = (
+        'It gave up. Its log ends with:\n  File "/r/azureml-app/score.py", line 2, in init\n    x()\nValueError: no\n'
+    )
+    assert fail(f"blue@90ded09: replica r1: {tail}", 0) == 1
+    assert text(screen).rstrip().endswith("InitFailed  blue@90ded09: score.py:2 in init: ValueError: no")
+    assert fail(f"deployment blue: replica r1: InitFailed: {tail}", 0) == 1
+    assert fail(f"deployment blue: replica r1: {tail}", 59) == 1
+    assert fail("blue@90ded09: replica r1: something else", 59) == 2
+    assert fail(f"deployment blue: replica r1: {tail}", 61) == 3
+    progress.report(Event(NOW, "iris", "EndpointReady", ""))
+    assert fail(f"deployment blue: replica r1: {tail}", 62) == 5
 
 
 def test_many_awaited_endpoints_stay_on_one_line() -> None:

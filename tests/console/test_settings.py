@@ -105,6 +105,7 @@ def test_sizes_have_units() -> None:
     ("flags", "words"),
     [
         ({"port": "70000"}, ["--port", "70000"]),
+        ({"api_port": "0"}, ["--api-port", "from 1 to 65535"]),
         ({"port": "web"}, ["--port", "'web'", "integer"]),
         ({"address": "nowhere"}, ["--address", "'nowhere'"]),
         ({"domain": "localhost"}, ["--domain", "two labels"]),
