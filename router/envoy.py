@@ -31,6 +31,7 @@ from spec.errors import StalledError, TransientError
 _Subscriber = Callable[[str], None]
 _FEW: Final = 100
 """Endpoints that one `verify` looks at: Envoy shows a hundred in 0.1 s, and takes no changes meanwhile."""
+_LOOK_AGAIN_S: Final = 0.2
 
 
 class EnvoyRouter:
@@ -228,12 +229,18 @@ class EnvoyRouter:
         return after != before
 
     async def _first_look(self, previous: asyncio.Task[None] | None) -> None:
-        """Read the in-flight counts of an Envoy that has just come, so that `seen` knows something."""
+        """Ask an Envoy that has just come for its in-flight counts until it answers; `seen` needs them."""
         if previous is not None:
             await asyncio.wait([previous])
-        with suppress(TransientError):
-            await self.refresh()
-            self._tell(tuple(self._seen))
+        while self._plane.live:
+            try:
+                await self.refresh()
+            except TransientError:
+                # In a hot restart nobody answers between two Envoys.
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            else:
+                self._tell(tuple(self._seen))
+                return
 
 
 def _envoy_settings(settings: RouterSettings) -> EnvoySettings:

@@ -102,7 +102,7 @@ class Stream:
         pushes += self._simple(EXTENSION, self._plain(EXTENSION))
         pushes += self._simple(ASSIGNMENT, self._assignments())
         pushes += self._simple(LISTENER, self._plain(LISTENER))
-        pushes += self._simple(SCOPE, self._scopes())
+        pushes += self._simple(SCOPE, self._first_scopes() if SCOPE in self._owed else self._scopes())
         return pushes
 
     def settled(self, endpoint: str) -> bool:
@@ -233,6 +233,23 @@ class Stream:
                 continue
             yield name, resource
 
+    def _first_scopes(self) -> Iterator[tuple[str, Resource | None]]:
+        """All at once or none yet: Envoy opens its port with the first answer, and knows no other endpoints then."""
+        found = list(self._scopes())
+        if self._complete(SCOPE):
+            yield from found
+        else:
+            self._todo[SCOPE].update(name for name, _ in found)
+
+    def _complete(self, type_url: str) -> bool:
+        """Whether nothing of this type waits for what Envoy has not yet confirmed or refused."""
+        if type_url != SCOPE or JWT_FILTER in self._subscriptions[EXTENSION].refused:
+            return True
+        return all(self._gone(each) or self._reachable(each) or self.rejection(each) for each in self._blocked)
+
+    def _gone(self, endpoint: str) -> bool:
+        return self.desired.entries.get(endpoint, Entry(0)).bundle is None
+
     def _different(self, type_url: str) -> Iterator[tuple[str, Resource | None]]:
         subscription = self._subscriptions[type_url]
         for name in self._take(type_url):
@@ -270,7 +287,9 @@ class Stream:
                 yield self._push(type_url, {name: resource})
             else:
                 together[name] = resource
-        if together or (type_url in self._owed and self._subscriptions[type_url].started):
+        if together or (
+            type_url in self._owed and self._subscriptions[type_url].started and self._complete(type_url)
+        ):
             self._owed.discard(type_url)
             yield self._push(type_url, together)
 

@@ -200,17 +200,20 @@ class Rig:
 
     async def replace_router(self, **settings: Any) -> None:  # noqa: ANN401
         """Do what a new Headgate, with these settings changed, does after the old one was killed: Envoy stays."""
-        self.settings = replace(self.settings, **settings)
-        seen = self.router.seen()
-        assert seen is not None
-        routes = [route.route for route in seen.routes.values() if route.route]
-        await self.router.close()
-        self.router = EnvoyRouter(self.settings)
-        for route in routes:
-            self.router.put(route)
-        await self.router.start()
+        await self.start_router(**settings)
         await self.router.open()
         await until(self.settled)
+
+    async def start_router(self, **settings: Any) -> None:  # noqa: ANN401
+        """Do the same as far as adopting Envoy."""
+        self.settings = replace(self.settings, **settings)
+        entries = self.router._desired.entries.values()  # noqa: SLF001 - Envoy may not have answered yet
+        await self.router.close()
+        self.router = EnvoyRouter(self.settings)
+        for entry in entries:
+            if entry.route is not None:
+                self.router.put(entry.route)
+        await self.router.start()
 
     @contextlib.asynccontextmanager
     async def load(self, path: str, *, clients: int = 8, **headers: str) -> AsyncIterator[Counter[tuple[int, str]]]:

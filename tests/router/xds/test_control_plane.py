@@ -14,10 +14,11 @@ import pytest
 
 from reconciler.ports import Router
 from router import names, tls, tokens
+from router.admin import Admin
 from router.envoy import EnvoyRouter
 from router.settings import RouterSettings
 from router.table import Host, TokenAuth
-from spec.errors import StalledError
+from spec.errors import StalledError, TransientError
 from tests.router.xds.rig import KEYS, Rig, StartRig, backend, endpoint, failures, free_port, until
 
 pytestmark = pytest.mark.real
@@ -116,6 +117,29 @@ async def test_drift_is_found_and_corrected(rig: Rig) -> None:
     assert (await rig.client().send("/endpoints/stray/score")).status == 404
     assert (await rig.client().send(SCORE)).status == 200
     assert await rig.router.verify() == frozenset()
+
+
+async def test_envoy_is_asked_until_it_answers_and_then_subscribers_hear_of_every_endpoint(
+    start_rig: StartRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer, failed = Admin.in_flight, 0
+
+    async def answer_late(admin: Admin, clusters: str = "") -> dict[tuple[str, int], int]:
+        nonlocal failed
+        if failed < 3:
+            failed += 1
+            raise TransientError("nobody answers")
+        return await answer(admin, clusters)
+
+    monkeypatch.setattr(Admin, "in_flight", answer_late)
+    rig = await start_rig()
+    known: list[str] = []
+    rig.router.subscribe(lambda endpoint: known.append(endpoint) if rig.router.seen() else None)
+    rig.router.put(endpoint("iris", ()))
+    rig.router.put(endpoint("moons", ()))
+    await until(lambda: {"iris", "moons"} <= set(known), 10)
+    assert failed == 3
+    assert rig.settled()
 
 
 async def test_closing_waits_for_envoys_streams(rig: Rig) -> None:

@@ -333,6 +333,20 @@ def test_a_new_envoy_gets_everything_of_a_type_at_once() -> None:
     assert len([kind for kind in kinds(envoy) if kind == "Cluster"]) == 1
 
 
+def test_a_new_envoy_gets_no_scopes_before_it_can_get_all() -> None:
+    desired = Desired()
+    for name in ("a", "b", "gone", "sick"):
+        desired.put(route(name, "blue@1"))
+    envoy = Envoy(Stream(desired), refuse={"sick/blue@1": "no"}).connect()
+    assert SCOPE not in kinds(envoy)
+    desired.drop("gone")
+    envoy.settle()
+    scopes = [added for type_url, added, _ in envoy.pushes if type_url == SCOPE]
+    assert scopes[0] == ("a", "b")
+    assert set(envoy.scopes) == {"a", "b"}
+    assert envoy.stream.settled("a")
+
+
 def test_what_differs_from_envoys_own_word_is_sent_again(envoy: Envoy) -> None:
     envoy.stream.desired.put(route("iris", "blue@1"))
     envoy.settle()

@@ -130,6 +130,26 @@ async def test_another_domain_is_taken_by_a_running_envoy_and_fails_nothing(rig:
     assert rig.router.process.seen.pid == pid
 
 
+async def test_a_control_plane_killed_during_a_hot_restart_is_replaced_by_one_that_settles(rig: Rig) -> None:
+    server = await rig.server("blue")
+    for name in ("iris", "moons", "digits"):
+        await rig.put(endpoint(name, (backend("blue@1", server),)))
+    former = rig.router.process.seen.pid
+    async with rig.load(SCORE, clients=4) as counts:
+        await rig.start_router(workers=3)
+        for pause in (0.0, 0.2, 1.0):
+            await asyncio.sleep(pause)
+            await rig.start_router()
+            await rig.router.open()
+        await until(rig.settled)
+        await until(lambda: len(rig.router._plane.live) == 2)  # noqa: SLF001 - the former Envoy drains for minutes
+        for name in ("iris", "moons", "digits"):
+            await rig.put(endpoint(name, (backend("blue@2", server),)))
+            assert (await rig.client().send(f"/endpoints/{name}/score")).status == 200
+    assert failures(counts) == {}
+    assert rig.router.process.seen.pid != former
+
+
 async def test_nothing_is_taken_out_while_no_control_plane_answers(rig: Rig) -> None:
     server = await rig.server("blue")
     await rig.put(endpoint("iris", (backend("blue@1", server),)))
