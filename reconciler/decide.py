@@ -37,7 +37,7 @@ def decide(want: Want, seen: Seen, memory: Memory, now: datetime) -> Plan:
     after = scale.enlist(heard, spec)
     if seen.route is None or seen.releases is None:
         return _wait(want, seen, memory, after, now)
-    after, because = _advance(want, seen, after, now)
+    after, because = _advance(want, seen, scale.retire_replicas(after, seen, now), now)
     after = scale.retire(after, spec, now)
     after = scale.acknowledge(scale.retire_replicas(after, seen, now), seen, now)
     after = replace(after, releases=tuple(known for known in after.releases if not _gone(known, seen)))
@@ -80,6 +80,7 @@ def _facts(want: Want, seen: Seen, memory: Memory, now: datetime) -> Facts:
     return Facts(
         target=None if removal(want) else target_split(asked(want, memory)),
         ready=scale.ready(memory, seen),
+        live=frozenset(name for name, release in (seen.releases or {}).items() if release.ready),
         acknowledged=_acknowledged(want, seen, memory),
         now=now,
     )

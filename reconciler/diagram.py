@@ -39,7 +39,7 @@ def render() -> str:
 
 def _transitions() -> Iterator[tuple[str, str, str]]:
     for phase, target, ready, acknowledged in product(_PHASES, _TARGETS, _READY, (False, True)):
-        step = advance(phase, Facts(target, ready, acknowledged, _NOW))
+        step = advance(phase, Facts(target, ready, ready, acknowledged, _NOW))
         if step.phase != phase:
             yield phase.kind, step.phase.kind, step.because[0]
 

@@ -23,6 +23,8 @@ class Facts:
     """T; None: the endpoint shall not exist."""
     ready: Collection[str]
     """Releases that have all the replicas they should have, ready."""
+    live: Collection[str]
+    """Releases that have at least one ready replica."""
     acknowledged: bool
     """Envoy confirmed the route of the current phase, and no newer one is in flight."""
     now: datetime
@@ -87,6 +89,11 @@ def _warming(phase: Warming, target: Split, facts: Facts) -> Step:
 def _shifting(phase: Shifting, target: Split, facts: Facts) -> Step:
     if target != phase.target and phase.source:
         return Step(Reverting(phase.source, facts.now), ("Superseded", "Git asks for something newer"))
+    lost = sorted(set(dict(phase.target)) - set(dict(phase.source)) - set(facts.live))
+    if lost and not facts.acknowledged:
+        return Step(
+            Reverting(phase.source, facts.now), ("CandidateLost", f"no replica is ready of {', '.join(lost)}")
+        )
     if facts.acknowledged:
         return Step(Settled(phase.target), ("Acknowledged", f"Envoy serves {describe(phase.target)}"))
     return Step(phase, ("AwaitingAcknowledgement", "Envoy has not acknowledged the new split yet"))

@@ -61,6 +61,10 @@ class Replica:
     def in_flight(self) -> int:
         return len(self.requests)
 
+    @property
+    def never_ready(self) -> bool:
+        return self.state is ReplicaState.STARTING and not self.restarts
+
     def seen(self) -> ReplicaSeen:
         return ReplicaSeen(self.id, self.state, "127.0.0.1", self.port, self.restarts, reason=self.reason)
 
@@ -251,6 +255,10 @@ class World:
         for name in dict(route.split):
             if name not in ready and name not in served:
                 self.violations.append(f"{name} got traffic before a replica was ready")
+        for name in set(dict(route.split)) - served - set(dict(self.envoy.route.split) if self.envoy.route else ()):
+            fresh = [replica for replica in self.releases[name].replicas if replica.never_ready]
+            if fresh:
+                self.violations.append(f"{name} got traffic before all its replicas were ready once")
         open_ports = {host.port for backend in route.backends for host in backend.hosts if not host.draining}
         ports = {
             replica.port
