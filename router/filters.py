@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from router.names import EXTENSIONS, JWT_FILTER, KEY_FILTER
+from router.names import EXTENSIONS, JWT_FILTER, KEY_FILTER, OTHER_SCHEMES
 
 _Fields = dict[str, Any]
 _MATCHER: Final = "type.googleapis.com/envoy.type.matcher.v3."
@@ -54,7 +54,7 @@ def tokens(jwks: str, issuer: str, audiences: Sequence[str]) -> _Fields:
     provider = {
         "issuer": issuer,
         "local_jwks": {"inline_string": jwks or json.dumps({"keys": []})},
-        "from_headers": [{"name": "Authorization", "value_prefix": "Bearer "}],
+        "from_headers": [{"name": "Authorization", "value_prefix": each} for each in ("Bearer ", *OTHER_SCHEMES)],
         "require_expiration": True,
         "clock_skew_seconds": 5,
     }

@@ -20,6 +20,9 @@ KEY_FILTER: Final = "envoy.filters.http.api_key_auth"
 METADATA: Final = "hg"
 """Key of route and host metadata: `endpoint`, `deployment`, `release`."""
 
+OTHER_SCHEMES: Final = ("bearer ", "BEARER ")
+"""How clients write `Bearer ` too; Envoy's filters compare letter by letter."""
+
 DEPLOYMENT_HEADER: Final = "azureml-model-deployment"
 RELEASE_HEADER: Final = "headgate-release"
 

@@ -46,6 +46,8 @@ def local_replies() -> _Fields:
             _mapper(
                 _status(413), 413, "RequestTooLarge", "The request body is larger than this installation accepts."
             ),
+            _mapper(_status(400), 400, "BadRequest"),
+            _mapper(_status(431), 431, "RequestHeaderFieldsTooLarge"),
         ],
         "body_format": _body("Error"),
     }
@@ -59,8 +61,13 @@ def _mapper(
     if message:
         mapper["body"] = {"inline_string": message}
     if headers:
-        mapper["headers_to_add"] = [{"header": {"key": key, "value": value}} for key, value in headers.items()]
+        mapper["headers_to_add"] = [_instead(key, value) for key, value in headers.items()]
     return mapper
+
+
+def _instead(key: str, value: str) -> _Fields:
+    """The token filter has said `www-authenticate` already."""
+    return {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def _body(code: str) -> _Fields:

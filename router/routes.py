@@ -16,6 +16,7 @@ from router.names import (
     JWT_FILTER,
     KEY_FILTER,
     METADATA,
+    OTHER_SCHEMES,
     PATH_HEADER,
     RELEASE_HEADER,
     cluster_name,
@@ -99,6 +100,8 @@ def _keys(auth: KeyAuth) -> _Fields:
     credentials = [{"key": auth.primary, "client": "primary"}]
     if auth.secondary != auth.primary:
         credentials.append({"key": auth.secondary, "client": "secondary"})
+    # Where the scheme is not `Bearer `, Envoy takes the whole header for the key.
+    credentials += [each | {"key": scheme + each["key"]} for scheme in OTHER_SCHEMES for each in tuple(credentials)]
     return {
         "@type": f"{EXTENSIONS}filters.http.api_key_auth.v3.ApiKeyAuthPerRoute",
         "credentials": credentials,

@@ -55,10 +55,23 @@ async def test_both_keys_are_valid_with_and_without_bearer(rig: Rig) -> None:
     client = rig.client()
     for credential in (KEYS.primary, KEYS.secondary):
         assert (await client.send(SCORE, authorization=credential)).status == 200
-        assert (await client.send(SCORE, authorization=f"Bearer {credential}")).status == 200
+        for scheme in ("Bearer", "bearer", "BEARER"):
+            answer = await client.send(SCORE, authorization=f"{scheme} {credential}")
+            assert answer.status == 200
+            assert "authorization" not in answer.json["headers"]
 
 
-@pytest.mark.parametrize("credential", ["", "Bearer wrong", "wrong", "Bearer ", "Basic eDp5"])
+@pytest.mark.usefixtures("served")
+async def test_what_is_no_request_is_answered_with_a_code(rig: Rig) -> None:
+    answer = await rig.client().send(SCORE, x_large="x" * 70_000)
+    assert (answer.status, answer.json["error"]["code"]) == (431, "RequestHeaderFieldsTooLarge")
+    answer = await rig.client().send(SCORE, host="")
+    assert (answer.status, answer.json["error"]["code"]) == (400, "BadRequest")
+
+
+@pytest.mark.parametrize(
+    "credential", ["", "Bearer wrong", "wrong", "Bearer ", "bearer wrong", "bearer ", "Basic eDp5"]
+)
 @pytest.mark.parametrize("path", [SCORE, "/endpoints/empty/score", "/endpoints/iris/else"])
 async def test_a_wrong_or_missing_key_is_401_before_anything_else(
     rig: Rig, served: Server, credential: str, path: str

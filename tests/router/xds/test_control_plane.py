@@ -193,6 +193,12 @@ def protocol(port: int, ca: Path, offer: tuple[str, ...]) -> str | None:
         return it.selected_alpn_protocol()
 
 
+async def challenges(port: int, token: str) -> list[str]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        answer = await client.post(f"http://127.0.0.1:{port}{SCORE}", headers={"authorization": f"Bearer {token}"})
+        return answer.headers.get_list("www-authenticate")
+
+
 async def status(port: int, context: ssl.SSLContext) -> int:
     async with httpx.AsyncClient(verify=context, trust_env=False) as client:
         headers = {"authorization": f"Bearer {KEYS.primary}"}
@@ -226,6 +232,11 @@ async def test_tokens_are_for_one_endpoint_and_expire_and_rotate(start_rig: Star
         answer = await client.send(SCORE, authorization=f"Bearer {token}")
         assert (answer.status, answer.json["error"]["code"]) == (401, "Unauthorized"), why
         assert answer.headers["www-authenticate"] == "Bearer"
+        assert await challenges(rig.settings.port, token) == ["Bearer"]
+    for scheme in ("bearer", "BEARER"):
+        answer = await client.send(SCORE, authorization=f"{scheme} {good}")
+        assert answer.status == 200
+        assert "authorization" not in answer.json["headers"]
     assert (await client.send(SCORE, authorization="")).status == 401
     assert (await client.send("/endpoints/keyed/score")).status == 401
     assert (await rig.client().send("/endpoints/keyed/score")).status == 200
