@@ -14,8 +14,8 @@ FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 MAX_BYTES, KEPT = 10 * 2**20, 3
 NOISY = ("httpx", "httpcore", "git", "apscheduler", "watchdog", "alembic", "asyncio")
 """Libraries that tell much at info."""
-TOLD = ("runtime.replicas", "runtime.releases", "console.news")
-"""Whose warnings the screen gets as events."""
+TOLD = ("runtime.replicas", "runtime.releases", "console.news", "grpc")
+"""Whose warnings are not for the screen: they are told as events, or (grpc's) of interest to nobody."""
 
 
 class _Screen(logging.Handler):
@@ -27,7 +27,7 @@ class _Screen(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record without its traceback, which the file has."""
-        if record.name in TOLD:
+        if record.name.startswith(TOLD):
             return
         self._progress.say(f"{record.levelname.lower()}: {record.getMessage()}", "yellow")
 

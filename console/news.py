@@ -37,7 +37,7 @@ class SourceNews:
         seen = self.reconciler.source.seen()
         before, self._problem = self._problem, seen.problem
         if seen.problem and seen.problem != before:
-            self._say("SourceUnreadable", f"{seen.problem} {self._meanwhile()}", EventType.WARNING)
+            self._say("SourceUnreadable", f"{seen.problem.rstrip('. ')}. {self._meanwhile()}", EventType.WARNING)
         if before and not seen.problem:
             self._say("SourceReadable", f"at commit {short(seen.attempted)}")
         catalog = self.reconciler.catalog

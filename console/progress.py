@@ -24,7 +24,7 @@ HOST_NOTES = frozenset({"CpuLimitAdvisory", "InstanceTypeExceedsHost", "BaseImag
 """Notes that are the same for every endpoint: told once, as the installation's."""
 PASSING = frozenset({"SpecChanged", "TrafficSettled", "ReplicaStopping", "ReplicaStopped"})
 """Reasons after which nothing need follow: they make nobody awaited."""
-IDLE = {"SourceUnreadable": "the repository cannot be read", "CommitRead": "all is well"}
+IDLE = {"SourceUnreadable": "the repository cannot be read", "CommitRead": "waiting for commits"}
 """What the last line says while nothing is awaited, after such an event."""
 AGAIN_AFTER = timedelta(minutes=1)
 """How long the same failure of the same endpoint is not told again."""
@@ -146,7 +146,7 @@ class Progress:
         if event.reason in DONE:
             self._awaited.pop(event.endpoint, None)
             self._forgive(event.endpoint)
-            self._idle = "all is well"
+            self._idle = "waiting for commits"
         elif event.endpoint in self._awaited or (event.endpoint and event.reason not in PASSING | HOST_NOTES):
             self._awaited[event.endpoint] = WORDS.get(event.reason, event.reason)
         self.rename(IDLE.get(event.reason, self._idle))

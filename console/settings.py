@@ -55,7 +55,7 @@ ExistingFile = Annotated[Path, AfterValidator(_absolute), AfterValidator(_existi
 
 def _is_port(value: int) -> int:
     if not 1 <= value <= MAX_PORT:
-        raise ValueError(f"a port is a number from 1 to {MAX_PORT}; a free one is not chosen for you")
+        raise ValueError(f"a port is a number from 1 to {MAX_PORT}; none is chosen for you")
     return value
 
 

@@ -46,15 +46,17 @@ def _serve(settings: "Settings") -> None:
 
     with Progress() as progress:
         goes_on = asyncio.run(serve(settings, progress))
-    progress.say(_farewell(settings.state_dir, settings.repo or "REPO") if goes_on else "Headgate has ended.")
+    progress.say(_farewell(settings.state_dir) if goes_on else "Headgate has ended.")
 
 
-def _farewell(state: Path, repo: str) -> str:
+def _farewell(state: Path) -> str:
+    import sys
+
     from console.hints import paste
 
     return (
         "Headgate has ended. Envoy and every replica go on serving.\n"
-        f"  take them over again:  {paste('up', repo, state=state)}\n"
+        f"  take them over again:  {paste(*sys.argv[1:])}\n"
         f"  stop them:             {paste('down', '--yes', state=state)}"
     )
 

@@ -57,7 +57,7 @@ class Ground:
         where = "in the repository" if reference.kind == "model" else "in the repository or the curated table"
         return (
             f"names the {reference.kind} `{reference.name}`, which is not {where}.{hint} "
-            f"Add a {reference.kind} YAML file with this `name`, or correct the reference."
+            f"Add {'an' if reference.kind[0] in 'aeiou' else 'a'} {reference.kind} YAML file with this `name`, or correct the reference."
         )
 
     def names(self, kind: AssetKind) -> list[str]:

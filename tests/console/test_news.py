@@ -58,7 +58,7 @@ def test_another_problem_and_its_end_are_told() -> None:
     scene.seen = SourceSeen(COMMIT, None, NOW)
     news.tell()
     assert [event.reason for event in scene.told] == ["SourceUnreadable", "SourceUnreadable", "SourceReadable"]
-    assert "away What is live goes on" in scene.told[0].message
+    assert "away. What is live goes on" in scene.told[0].message
     assert scene.told[2].message == "at commit 3f2a9c4"
 
 

@@ -49,7 +49,7 @@ def test_a_terminal_says_what_is_awaited() -> None:
     assert progress.waiting_for().plain == "iris: preparing  wine: replica starting"
     progress.report(Event(NOW, "iris", "EndpointReady", ""))
     progress.report(Event(NOW, "wine", "EndpointRemoved", ""))
-    assert progress.waiting_for().plain == "all is well"
+    assert progress.waiting_for().plain == "waiting for commits"
 
 
 def test_a_stopped_replica_or_a_note_of_the_host_is_not_awaited() -> None:
@@ -58,7 +58,7 @@ def test_a_stopped_replica_or_a_note_of_the_host_is_not_awaited() -> None:
     progress.report(Event(NOW, "", "CommitRead", "3f2a9c4 declares 2 endpoints"))
     for reason in ("SpecChanged", "ReplicaStopped", "CpuLimitAdvisory"):
         progress.report(Event(NOW, "iris", reason, "x"))
-    assert progress.waiting_for().plain == "all is well"
+    assert progress.waiting_for().plain == "waiting for commits"
 
 
 def test_a_note_of_the_host_is_told_once() -> None:
