@@ -252,7 +252,8 @@ class World:
             if any(replica.state is ReplicaState.READY for replica in release.replicas)
         }
         served = set(dict(self.envoy.serving.split)) if self.envoy.serving else set()
-        for name in dict(route.split):
+        somebody = bool(ready & (served | set(dict(route.split))))
+        for name in dict(route.split) if somebody else ():
             if name not in ready and name not in served:
                 self.violations.append(f"{name} got traffic before a replica was ready")
         for name in set(dict(route.split)) - served - set(dict(self.envoy.route.split) if self.envoy.route else ()):
