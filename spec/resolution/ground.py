@@ -54,10 +54,11 @@ class Ground:
     def _unknown(self, reference: Reference) -> str:
         names = self.names(reference.kind)
         hint = suggestion(reference.name, names) or f" Known: {listing(names)}."
+        article = "an" if reference.kind == "environment" else "a"
         where = "in the repository" if reference.kind == "model" else "in the repository or the curated table"
         return (
             f"names the {reference.kind} `{reference.name}`, which is not {where}.{hint} "
-            f"Add {'an' if reference.kind[0] in 'aeiou' else 'a'} {reference.kind} YAML file with this `name`, or correct the reference."
+            f"Add {article} {reference.kind} YAML file with this `name`, or correct the reference."
         )
 
     def names(self, kind: AssetKind) -> list[str]:
