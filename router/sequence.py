@@ -143,6 +143,8 @@ class Stream:
             self._held = {name: now + LEFTOVER_S for name in subscription.known if name not in wanted}
         if type_url == SCOPE:
             self._release(self._leaving)
+        # Envoy names the types in any order, and what it already has is never pushed and so never confirmed.
+        self._unblock(tuple(self._blocked))
 
     def _accept(self, type_url: str, accepted: frozenset[str]) -> None:
         for name in accepted:

@@ -333,6 +333,20 @@ def test_a_new_envoy_gets_everything_of_a_type_at_once() -> None:
     assert len([kind for kind in kinds(envoy) if kind == "Cluster"]) == 1
 
 
+def test_an_envoy_that_names_its_scopes_first_gets_what_differs(envoy: Envoy) -> None:
+    envoy.stream.desired.put(route("iris", "blue@1"))
+    envoy.settle()
+    desired = Desired(by_host=True)
+    desired.put(route("iris", "blue@1"))
+    stream = Stream(desired)
+    stream.receive(Request(SCOPE, initial=dict(envoy.scopes)), 0)
+    assert stream.advance(0) == []
+    stream.receive(Request(CLUSTER, initial=dict(envoy.clusters)), 0)
+    assert stream.advance(0) == []
+    stream.receive(Request(ASSIGNMENT, tuple(envoy.clusters), initial=dict(envoy.assignments)), 0)
+    assert [push.resources[0].name for push in stream.advance(0)] == ["iris/host"]
+
+
 def test_a_new_envoy_gets_no_scopes_before_it_can_get_all() -> None:
     desired = Desired()
     for name in ("a", "b", "gone", "sick"):
