@@ -71,6 +71,7 @@ ENDPOINTS: tuple[Case, ...] = (
     good("name: shop\nmirror_traffic: {blue: 51}", "mirror"),
     good("name: shop\nmirror_traffic: {blue: -1}", "mirror"),
     good("name: shop\nmirror_traffic: {blue: 1, green: 1}", "mirror"),
+    good("name: shop\ncompute: 'azureml:'", "empty-reference"),
     good("name: shop\nname: shop", "duplicate-keys"),
     good("name: shop\ntags: {a: 1, a: 2}", "duplicate-keys"),
     good("name: shop\ntags: " + "{a: " * 64 + "b" + "}" * 64, "yaml-limits"),

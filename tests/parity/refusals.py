@@ -56,6 +56,7 @@ RULES = (
     Rule("outside", "resolution", r"environment\.build\.path", "is not a path of the repository"),
     Rule("outside", "resolution", r"model\.path|environment\.(conda_file|build\.path)", "leaves the repository"),
     Rule("empty-reference", "loader", "model|environment", "must be a reference", found="^'azureml:[:/]*'$"),
+    Rule("empty-reference", "loader", "compute", "must name a compute", found="^'azureml:'$"),
     Rule("empty-reference", "resolution", "model|environment", "is no reference to"),
     Rule("path-in-name", "resolution", r"model\.(name|version)", "becomes part of a path"),
     Rule("windows", "resolution", r"environment\.os_type", "only linux"),

@@ -13,7 +13,8 @@ from tests.parity.plain import Value
 Documents = st.SearchStrategy[dict[Any, Any]]
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-WORDS = st.text(st.characters(codec="utf-8", exclude_characters="{}<>$"), max_size=12)
+# Braces, dollars and angles make placeholders; two private characters stand for braces inside Headgate.
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters="{}<>$\ue000\ue001"), max_size=12)
 LABELS = st.text(_LETTERS + "0123456789-_.", min_size=1, max_size=10)
 DATES = st.dates(min_value=date(1900, 1, 1))
 SCALARS = st.one_of(WORDS, st.integers(), st.booleans(), st.none(), st.floats(allow_nan=False), DATES)
@@ -220,8 +221,12 @@ KUBERNETES = fields(
 )
 DEPLOYMENTS = MANAGED | KUBERNETES
 
+_APT = [True, False, "true", "No", 0, 1, 2, "7", 8.9, 50, 51, 180_001, 300_001, "Managed", "Key", "Hour", "year"]
+_APT_PATHS = ["model", "conda.yml", "docker", "azureml:m:1", "file:folder/environment.yml", {"path": "model"}, {}]
 JUNK = st.one_of(
     VALUES,
+    st.sampled_from(_APT),
+    st.sampled_from(_APT_PATHS),
     st.sampled_from(
         [None, "", [], {}, "x", "azureml:x", "azureml:", -1, 0, 51, 101, 10**9, 1.5, True, "true", "5", [{}]]
     ),
