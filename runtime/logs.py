@@ -76,11 +76,11 @@ class Logs:
             return self._moved.get(path, 0) + _size(path)
 
     def tail(self, path: Path, count: int, since: int = 0) -> str:
-        """The last `count` lines that were written after `since`, without empty ones, 4 KiB at most."""
+        """The last `count` lines that were written after `since`, without empty ones, 12 KiB at most."""
         with self._lock:
             begin = max(0, since - self._moved.get(path, 0))
             lines = [line for line in _last(path, count, begin) if line.strip()]
-        return "\n".join(lines)[-4096:]
+        return "\n".join(lines)[-12288:]
 
     def read(
         self,

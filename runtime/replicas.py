@@ -215,7 +215,7 @@ class Replica:
         if self._doom is not None and self._doom.done():
             return self._doom.result()
         code = leader.ended.result()
-        tail = await asyncio.to_thread(self._site.logs.tail, self._log_path, 20, self._log_start)
+        tail = await asyncio.to_thread(self._site.logs.tail, self._log_path, 60, self._log_start)
         if code == -signal.SIGKILL and self._group is not None and self._group.kills() > self._kills:
             return End("OOMKilled", "The kernel ended it: it held more memory than its instance type has.")
         return after(code, tail, adopted=not leader.child)
