@@ -49,6 +49,18 @@ class TokenAuth:
 
 
 @dataclass(frozen=True, slots=True)
+class Stickiness:
+    """Clients keep their release by a cookie that Envoy sets, or by the value of a header of theirs."""
+
+    cookie: str = ""
+    header: str = ""
+    """One of the two is set; header in lower case."""
+    ttl_s: int = 86_400
+    settled: tuple[tuple[str, int], ...] = ()
+    """The split before the move (sums to `TOTAL`): who stays where while shares move from it to `split`."""
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointRoute:
     """Everything Envoy must know of one endpoint. Equal routes are equal configuration."""
 
@@ -62,6 +74,13 @@ class EndpointRoute:
     """Deployment → the release that `azureml-model-deployment` reaches."""
     mirror: tuple[str, int] | None = None
     """Release and percent (1 to 50) of live requests copied to it."""
+    trial: tuple[str, ...] = ()
+    """Releases being judged; where there is one, each live attempt on any release of the endpoint is evidence."""
+    shield: str = ""
+    """The release that answers a live request which one on trial failed; empty: the failure is the answer."""
+    sticky: Stickiness | None = None
+    preview: tuple[str, tuple[tuple[str, str], ...]] | None = None
+    """A release, and the headers (name in lower case, exact value) that a request must all carry to reach it."""
 
 
 @dataclass(frozen=True, slots=True)

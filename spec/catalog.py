@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from spec.checks import Checks
+from spec.policy import BUILT_IN, RolloutPolicy
 from spec.problem import Problem
 from spec.release import Recipe, ReleaseRef
 
@@ -45,6 +47,7 @@ class DeploymentSpec:
     properties: tuple[tuple[str, str], ...] = ()
     description: str = ""
     notes: tuple[Note, ...] = ()
+    checks: Checks | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class EndpointSpec:
     tags: tuple[tuple[str, str], ...] = ()
     properties: tuple[tuple[str, str], ...] = ()
     description: str = ""
+    policy: RolloutPolicy = BUILT_IN
 
     def deployment(self, name: str) -> DeploymentSpec | None:
         """The deployment of that name, or None."""
