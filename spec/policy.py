@@ -147,10 +147,10 @@ class Freeze:
 
 @dataclass(frozen=True, slots=True)
 class RolloutPolicy:
-    """One policy; equal content is equal policy."""
+    """One policy, known by its content: its name and file make no difference."""
 
-    name: str = "built-in"
-    file: str = ""
+    name: str = field(default="built-in", compare=False)
+    file: str = field(default="", compare=False)
     strategy: Literal["stepwise", "immediate"] = "stepwise"
     steps: tuple[Step, ...] = (Weight(500, 15), Weight(2500, 15), Weight(5000, 15))
     """The rest of the move follows the last of them."""
