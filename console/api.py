@@ -17,7 +17,9 @@ from console.shapes import Fault
 from spec.errors import HeadgateError, StalledError, TransientError
 
 MAX_BODY = 64 * 1024
-"""Bytes: no request of this API needs more."""
+"""Bytes: no other request of this API needs more."""
+MAX_PROPOSAL = 32 * 1024 * 1024
+"""Bytes of a catalog to plan: more than ten thousand endpoints take."""
 DESCRIPTION = "Read and steer one installation of Headgate: its endpoints, keys, plan, events and logs."
 
 
@@ -91,14 +93,16 @@ async def _on_bug(_: Request, error: Exception) -> JSONResponse:
 
 
 def limit_body(app: ASGIApp) -> ASGIApp:
-    """Answer 413 to a body over `MAX_BODY` bytes, whether or not its length was announced."""
+    """Answer 413 to a body over its route's limit in bytes, whether or not its length was announced."""
 
     async def limited(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await app(scope, receive, send)
-        body = await _read_body(scope, receive)
+        most = MAX_PROPOSAL if (scope["method"], scope["path"]) == ("POST", "/v1/plan") else MAX_BODY
+        body = await _read_body(scope, receive, most)
         if body is None:
-            return await _too_large(scope, receive, send)
+            detail = f"This request's body may have {most} bytes at most."
+            return await problem(413, "Too large", detail)(scope, receive, send)
         whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
@@ -109,23 +113,19 @@ def limit_body(app: ASGIApp) -> ASGIApp:
     return limited
 
 
-async def _read_body(scope: Scope, receive: Receive) -> bytes | None:
-    """The whole body, or None if it is over `MAX_BODY` bytes or is said to be."""
+async def _read_body(scope: Scope, receive: Receive, most: int) -> bytes | None:
+    """The whole body, or None if it is over `most` bytes or is said to be."""
     announced = dict(scope["headers"]).get(b"content-length", b"0")
-    if not announced.isdigit() or int(announced) > MAX_BODY:
+    if not announced.isdigit() or int(announced) > most:
         return None
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         body += bytes(message.get("body", b""))
-        if len(body) > MAX_BODY:
+        if len(body) > most:
             return None
         if not message.get("more_body", False):
-            return body
-
-
-async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:
-    await problem(413, "Too large", f"No request of this API needs more than {MAX_BODY} bytes.")(scope, receive, send)
+            return bytes(body)
 
 
 Refusal = Callable[[Scope, Receive, Send], Awaitable[None]]

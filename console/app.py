@@ -10,6 +10,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from console import shapes
 from console.api import create_api
 from console.down import stop_envoy, stop_replicas
+from console.foresight import Foresight
 from console.live import LiveService
 from console.lock import hold
 from console.news import SourceNews
@@ -151,6 +152,7 @@ def _service(parts: Parts, settings: Settings, stop: asyncio.Event, everything: 
         ca_certificate=str(parts.certificate.ca_path) if parts.certificate and parts.certificate.ca_path else None,
         stop_everything=stop_everything,
         conditions=lambda: _conditions(parts),
+        foresight=Foresight(parts.reconciler, settings),
     )
 
 

@@ -14,6 +14,7 @@ import httpx
 from console.hints import paste
 from console.lock import find_holder
 from console.paths import Paths
+from console.plans import PlanShape, Proposal
 from console.shapes import (
     Access,
     Confirmation,
@@ -23,7 +24,6 @@ from console.shapes import (
     Keys,
     KeyType,
     LogLine,
-    PlanShape,
     Shape,
     Status,
     SyncOutcome,
@@ -33,6 +33,9 @@ from spec.errors import HeadgateError
 
 Answer = TypeVar("Answer", bound=Shape)
 TIMEOUT = 60.0
+PLANNING = 900.0
+"""Seconds: a plan may have to fetch a revision first."""
+JSON = {"Content-Type": "application/json"}
 STARTING = 30.0
 """Seconds that a Headgate may take between its lock and its first answer."""
 
@@ -81,9 +84,16 @@ class Client:
         """One endpoint with what explains its state."""
         return self._ask(EndpointDetail, "GET", f"endpoints/{_part(name)}")
 
-    def plan(self) -> PlanShape:
-        """Desired against live."""
-        return self._ask(PlanShape, "GET", "plan")
+    def plan(self, revision: str | None, *, edits: bool) -> PlanShape:
+        """Desired against live: of a revision, of uncommitted edits if there are some, or of the newest commit."""
+        query = {"edits": str(edits).lower(), **({"revision": revision} if revision is not None else {})}
+        return self._ask(PlanShape, "GET", "plan", params=query, timeout=httpx.Timeout(PLANNING, connect=5))
+
+    def propose(self, proposal: Proposal) -> PlanShape:
+        """Desired against live, of a catalog loaded here."""
+        body = proposal.model_dump_json(by_alias=True)
+        patience = httpx.Timeout(PLANNING, connect=5)
+        return self._ask(PlanShape, "POST", "plan", content=body, timeout=patience, headers=JSON)
 
     def sync(self, *, wait: bool, timeout: float) -> SyncOutcome:
         """Look at the source; with `wait`, return once the outcome is known or `timeout` seconds are over."""

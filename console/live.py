@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Protocol
 
 from console import shapes
-from console.planning import entry
+from console.foresight import Foresight
+from console.plans import PlanShape, Proposal
 from console.service import EventQuery, LogQuery, MissingError, RefusedError
 from console.settings import Settings
 from console.views import Address, Subject, endpoint_detail, endpoint_status
@@ -51,6 +52,7 @@ class LiveService:
     ca_certificate: str | None
     stop_everything: Callable[[], None]
     conditions: Callable[[], tuple[shapes.Condition, ...]]
+    foresight: Foresight
 
     async def status(self) -> shapes.Status:
         """Everything, as it is known now."""
@@ -72,17 +74,14 @@ class LiveService:
         """Return as soon as `revision()` is greater than `since`."""
         await self.reconciler.changed(since)
 
-    async def plan(self) -> shapes.PlanShape:
-        """What would change for the newest commit; changes nothing."""
+    async def plan(self, revision: str | None = None, *, edits: bool = False) -> PlanShape:
+        """What would change for a revision, for uncommitted edits, or for the newest commit; changes nothing."""
         await self._sync_if_reachable()
-        reconciler = self.reconciler
-        names = sorted(self._everybody())
-        now = reconciler.clock.now()
-        return shapes.PlanShape(
-            commit=self._commit() or "",
-            endpoints=tuple(self._entry(name, now) for name in names),
-            problems=self._problems(),
-        )
+        return await self.foresight.plan(revision, edits=edits)
+
+    async def propose(self, proposal: Proposal) -> PlanShape:
+        """What would change for a catalog of the caller's own; changes nothing."""
+        return await self.foresight.propose(proposal)
 
     async def sync(self) -> str:
         """Look at the source now; return its commit once it is loaded."""
@@ -193,6 +192,7 @@ class LiveService:
             held=self._held(),
             problems=self._problems(),
             conditions=self.conditions(),
+            conda=reconciler.conda,
         )
 
     def _commit(self) -> str | None:
@@ -222,11 +222,6 @@ class LiveService:
         judged = None if reconciler.queue.pending(name) else self._commit()
         memory = reconciler.memories.get(name) or Memory(name)
         return Subject(memory, reconciler.observe(name), judged)
-
-    def _entry(self, name: str, now: datetime) -> shapes.PlanEntry:
-        reconciler = self.reconciler
-        memory = reconciler.memories.get(name) or Memory(name)
-        return entry(reconciler.want(memory), reconciler.observe(name), memory, now)
 
     def _memory(self, name: str) -> Memory:
         memory = self.reconciler.memories.get(name)

@@ -2,12 +2,12 @@
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from rich.text import Text
 
 from console.gist import LOG, gist
-from console.screen import brief, entry, nearest, out, print_table, prose, say, shares, short, tone
+from console.screen import entry, nearest, out, print_table, prose, say, shares, short, tone
 from console.shapes import (
     Condition,
     DeploymentDetail,
@@ -16,8 +16,6 @@ from console.shapes import (
     EndpointStatus,
     EventShape,
     LogLine,
-    PlanEntry,
-    PlanShape,
     ProblemShape,
     Shape,
     SourceShape,
@@ -197,57 +195,6 @@ def _allowed(problem: ProblemShape) -> str:
     near = nearest(problem.found.strip("'\""), options, NEAREST)
     more = len(options) - len(near)
     return f"{', '.join(near)} and {more} more (headgate validate --format json lists all)"
-
-
-def print_plan(plan: PlanShape) -> None:
-    """What would change, endpoint by endpoint."""
-    say(f"Plan for commit {short(plan.commit)}")
-    quiet = [found for found in plan.endpoints if found.action == "none"]
-    for found in plan.endpoints:
-        if found.action != "none":
-            _print_entry(found)
-    print_problems(plan.problems)
-    if len(quiet) == len(plan.endpoints) and not plan.problems:
-        say("Nothing to change: what is live is what Git asks for.")
-    elif quiet:
-        say(f"\n{len(quiet)} more unchanged.")
-
-
-SIGNS = {"create": ("+", "green"), "update": ("~", "yellow"), "delete": ("-", "red"), "held": ("!", "bold yellow")}
-
-
-def _print_entry(entry: PlanEntry) -> None:
-    sign, style = SIGNS.get(entry.action, (" ", ""))
-    say(f"\n{sign} {entry.endpoint}: {entry.action}", style)
-    if entry.action == "held":
-        say("    Nothing is removed until: headgate confirm", style)
-    for failure in entry.failed:
-        prose(f"{brief(failure.release)} has failed: {failure.reason}: {gist(failure.message)}", 4, "bold red")
-    for change in entry.changes:
-        say(f"    {change.what}: {_value(change.was)} -> {_value(change.to)}")
-        if change.why:
-            prose(f"because {change.why}", 6)
-    if entry.traffic.was != entry.traffic.to and all(change.what != "traffic" for change in entry.changes):
-        say(f"    traffic: {shares(entry.traffic.was)} -> {shares(entry.traffic.to)}")
-    for word, releases in (("start", entry.releases.started), ("stop", entry.releases.stopped)):
-        if releases:
-            say(f"    {word}: {', '.join(map(brief, releases))}")
-
-
-def _value(value: object) -> str:
-    match value:
-        case None | "" | () | []:
-            return "none"
-        case bool():
-            return str(value).lower()
-        case Mapping() if value and all(isinstance(share, int | float) for share in value.values()):
-            return shares(value)
-        case Mapping():
-            return ", ".join(f"{name}={word}" for name, word in value.items()) or "none"
-        case str():
-            return brief(value) if RELEASE.fullmatch(value) else value
-        case _:
-            return str(value)
 
 
 def print_outcome(outcome: SyncOutcome) -> None:

@@ -66,6 +66,11 @@ class Paths:
         return self.state / "source"
 
     @property
+    def plans(self) -> Path:
+        """The Git mirror for plans of other revisions of a remote repository."""
+        return self.state / "plan-source"
+
+    @property
     def tls(self) -> Path:
         """The CA and the server certificate."""
         return self.state / "tls"

@@ -1,50 +1,132 @@
 """What would change and why, computed by the same `decide` that changes it. Pure."""
 
-from collections.abc import Iterator
-from dataclasses import fields, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from console import shapes
+from console import plans
+from console.differences import tell
+from console.shapes import ProblemShape
 from console.views import live_split, percent
+from reconciler import wants
 from reconciler.conditions import assess
 from reconciler.decide import decide, removal
 from reconciler.plan import Plan, Seen, Want
-from reconciler.state import Memory, Settled
+from reconciler.removal import held
+from reconciler.state import Known, Memory, Removing, Settled
 from reconciler.target import target_split
-from spec.catalog import DeploymentSpec, EndpointSpec
-from spec.digest import digest
-from spec.release import Recipe
+from router.table import KeyAuth, TokenAuth
+from spec.catalog import Catalog, DeploymentSpec, EndpointSpec, ScaleSettings
+
+MOST_EDITED = 100
+"""More edited files than these are counted and not named."""
 
 
-def entry(want: Want, seen: Seen, memory: Memory, now: datetime) -> shapes.PlanEntry:
-    """One endpoint's part of the plan: what is live against what `want` asks for."""
-    plan = decide(want, seen, memory, now)
-    target = None if removal(want) else (plan.memory.spec if plan.memory else None)
-    present = {name for name, release in (seen.releases or {}).items() if release.wanted}
-    asked = {found.release.name for found in target.deployments} if target else set[str]()
-    changes = tuple(_changes(memory, seen, target))
-    return shapes.PlanEntry(
-        endpoint=memory.endpoint,
-        action=_action(want, memory, plan, changes, settled=present == asked),
-        changes=changes,
-        releases=shapes.Releases(started=tuple(sorted(asked - present)), stopped=tuple(sorted(present - asked))),
-        traffic=shapes.TrafficMove.model_validate(
-            {"from": percent(live_split(memory, seen)), "to": percent(target_split(target))}
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What a plan is of."""
+
+    catalog: Catalog
+    subject: plans.PlanSubject = field(default_factory=plans.PlanSubject)
+    message: str = ""
+    confirmed: frozenset[str] = frozenset()
+    """Removals that need no further word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """One endpoint as it is: what is remembered, what is seen, and how its callers prove themselves."""
+
+    memory: Memory
+    seen: Seen
+    auth: KeyAuth | TokenAuth
+
+
+def names(catalog: Catalog, remembered: Collection[str]) -> list[str]:
+    """Every endpoint that a plan speaks of, in order."""
+    return sorted({*catalog.endpoints, *catalog.broken, *remembered})
+
+
+def outline(
+    desired: Desired, present: Mapping[str, Present], now: datetime, against: plans.Against = "live"
+) -> plans.PlanShape:
+    """The plan of everything in `desired`; `present` has each of `names`."""
+    catalog = desired.catalog
+    waiting = held(
+        [name for name, one in present.items() if _exists(one.memory)],
+        catalog.endpoints.keys() | catalog.broken.keys(),
+        catalog.max_removed_share,
+        desired.confirmed,
+        unreadable=bool(catalog.unattributed),
+    )
+    return plans.PlanShape(
+        commit=catalog.commit,
+        endpoints=tuple(
+            entry(wants.want(one.memory, catalog, waiting, one.auth, desired.message), one.seen, one.memory, now)
+            for _, one in sorted(present.items())
         ),
-        failed=tuple(_failures(plan.memory or memory, seen, target)),
+        problems=tuple(ProblemShape.of(problem) for problem in catalog.problems),
+        subject=desired.subject,
+        against=against,
     )
 
 
-def _failures(memory: Memory, seen: Seen, target: EndpointSpec | None) -> Iterator[shapes.Failure]:
+def _exists(memory: Memory) -> bool:
+    return memory.spec is not None and not isinstance(memory.phase, Removing)
+
+
+def entry(want: Want, seen: Seen, memory: Memory, now: datetime) -> plans.PlanEntry:
+    """One endpoint's part of the plan: what is live against what `want` asks for."""
+    plan = decide(want, seen, memory, now)
+    target = None if removal(want) else (plan.memory.spec if plan.memory else None)
+    present = {name: release.wanted for name, release in (seen.releases or {}).items() if release.wanted}
+    asked = {found.release.name: found.instance_count for found in target.deployments} if target else {}
+    changes = tuple(_changes(memory, seen, target))
+    return plans.PlanEntry(
+        endpoint=memory.endpoint,
+        action=_action(want, memory, plan, changes, settled=present.keys() == asked.keys()),
+        changes=changes,
+        releases=plans.Releases(
+            started=tuple(sorted(asked.keys() - present.keys())), stopped=tuple(sorted(present.keys() - asked.keys()))
+        ),
+        traffic=plans.TrafficMove.model_validate(
+            {"from": percent(live_split(memory, seen)), "to": percent(target_split(target))}
+        ),
+        replicas=tuple(_replicas(present, asked)),
+        failed=tuple(_failures(plan.memory or memory, seen, target)),
+        problems=tuple(ProblemShape.of(problem) for problem in want.problems),
+        waits=_waits(want, memory, plan),
+    )
+
+
+def _replicas(present: Mapping[str, int], asked: Mapping[str, int]) -> Iterator[plans.ReplicaMove]:
+    for name in sorted(present.keys() | asked.keys()):
+        was, to = present.get(name, 0), asked.get(name, 0)
+        if was != to:
+            yield plans.ReplicaMove.model_validate({"release": name, "from": was, "to": to})
+
+
+def _waits(want: Want, memory: Memory, plan: Plan) -> str:
+    """What a held change waits for, or a move that is under way already."""
+    if want.held:
+        return want.held
+    if isinstance(memory.phase, Settled) or not plan.because:
+        return ""
+    return f"a move is under way: {plan.because[-1][1]}"
+
+
+def _failures(memory: Memory, seen: Seen, target: EndpointSpec | None) -> Iterator[plans.Failure]:
     for deployment in target.deployments if target else ():
         health = assess(deployment, memory, seen)
         if health.failed:
-            yield shapes.Failure(release=deployment.release.name, reason=health.reason, message=health.message)
+            yield plans.Failure(release=deployment.release.name, reason=health.reason, message=health.message)
 
 
 def _action(
-    want: Want, memory: Memory, plan: Plan, changes: tuple[shapes.Change, ...], *, settled: bool
-) -> shapes.Action:
+    want: Want, memory: Memory, plan: Plan, changes: tuple[plans.Change, ...], *, settled: bool
+) -> plans.Action:
+    if want.problems:
+        return "broken"
     if want.held:
         return "held"
     if removal(want):
@@ -54,7 +136,7 @@ def _action(
     return "none" if settled and not changes and not plan.actions else "update"
 
 
-def _changes(memory: Memory, seen: Seen, target: EndpointSpec | None) -> Iterator[shapes.Change]:
+def _changes(memory: Memory, seen: Seen, target: EndpointSpec | None) -> Iterator[plans.Change]:
     if target is None:
         if memory.spec is not None:
             yield _change("endpoint", memory.endpoint, None, "Git no longer asks for it")
@@ -69,7 +151,7 @@ def _changes(memory: Memory, seen: Seen, target: EndpointSpec | None) -> Iterato
         yield _change(f"deployment {name}", memory.promoted_release(name), None, "Git no longer asks for it")
 
 
-def _endpoint_changes(live: EndpointSpec | None, target: EndpointSpec) -> Iterator[shapes.Change]:
+def _endpoint_changes(live: EndpointSpec | None, target: EndpointSpec) -> Iterator[plans.Change]:
     if live is None:
         return
     for name in ("auth_mode", "mirror_traffic", "public_network_access", "tags", "description"):
@@ -78,35 +160,46 @@ def _endpoint_changes(live: EndpointSpec | None, target: EndpointSpec) -> Iterat
             yield _change(name, _plain(was), _plain(to), "live at once")
 
 
-def _deployment_changes(memory: Memory, seen: Seen, deployment: DeploymentSpec) -> Iterator[shapes.Change]:
+def _deployment_changes(memory: Memory, seen: Seen, deployment: DeploymentSpec) -> Iterator[plans.Change]:
     name, release = deployment.name, deployment.release.name
     live = memory.promoted_release(name)
     if live != release:
-        yield _change(f"deployment {name}", live, release, _why(memory, live, deployment))
+        yield _release_change(memory, live, deployment)
     running = (seen.releases or {}).get(release)
     if running is not None and running.wanted != deployment.instance_count:
         yield _change(f"{name} instance_count", running.wanted, deployment.instance_count, "live at once")
+    before = memory.spec.deployment(name) if memory.spec else None
+    for field_name in ("max_queue_wait_ms", "scale_settings", "tags", "description") if before else ():
+        was, to = getattr(before, field_name), getattr(deployment, field_name)
+        if was != to:
+            yield _change(f"{name} {field_name}", _plain(was), _plain(to), "live at once")
 
 
-def _why(memory: Memory, live: str | None, deployment: DeploymentSpec) -> str:
+def _release_change(memory: Memory, live: str | None, deployment: DeploymentSpec) -> plans.Change:
     known = memory.known(live) if live else None
-    if known is None:
-        return "new deployment"
-    changed = list(differences(known.recipe, deployment.recipe))
-    return f"changed: {', '.join(changed)}" if changed else "new release"
+    fields = tuple(_fields(known, deployment)) if known else ()
+    changed = list(dict.fromkeys(found.field.partition(".")[0] for found in fields))
+    why = f"changed: {', '.join(changed)}" if changed else "new release" if known else "new deployment"
+    change = _change(f"deployment {deployment.name}", live, deployment.release.name, why)
+    return change.model_copy(update={"fields": fields})
 
 
-def differences(was: Recipe, to: Recipe) -> Iterator[str]:
-    """Names of the recipe's fields whose change makes another release."""
-    for field in fields(Recipe):
-        swapped = replace(was, **{field.name: getattr(to, field.name)})
-        if digest(swapped) != digest(was):
-            yield field.name
+def _fields(known: Known, deployment: DeploymentSpec) -> Iterator[plans.FieldChange]:
+    for name, was, to in tell(known.recipe, deployment.recipe):
+        yield plans.FieldChange.model_validate({"field": name, "from": was, "to": to})
 
 
 def _plain(value: object) -> object:
-    return dict(value) if isinstance(value, tuple) else value
+    match value:
+        case tuple():
+            return dict(value)
+        case None | str() | bool() | int():
+            return value
+        case ScaleSettings():
+            return f"{value.type}, {value.min_instances} to {value.max_instances}"
+        case _:
+            return str(value)
 
 
-def _change(what: str, was: object, to: object, why: str) -> shapes.Change:
-    return shapes.Change.model_validate({"what": what, "from": was, "to": to, "why": why})
+def _change(what: str, was: object, to: object, why: str) -> plans.Change:
+    return plans.Change.model_validate({"what": what, "from": was, "to": to, "why": why})

@@ -9,6 +9,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import Field
 
 from console.outcome import await_outcome, judge
+from console.plans import PlanShape, Proposal
 from console.service import Container, EventQuery, LogQuery, MissingError, Service
 from console.shapes import (
     Access,
@@ -16,7 +17,6 @@ from console.shapes import (
     EndpointDetail,
     Events,
     Keys,
-    PlanShape,
     Rotation,
     Shape,
     Status,
@@ -50,9 +50,20 @@ async def read_endpoint(service: Ask, name: str) -> EndpointDetail:
 
 
 @router.get("/plan")
-async def read_plan(service: Ask) -> PlanShape:
-    """Desired against live."""
-    return await service.plan()
+async def read_plan(
+    service: Ask,
+    *,
+    revision: Annotated[str | None, Query(min_length=1, max_length=256)] = None,
+    edits: bool = False,
+) -> PlanShape:
+    """Desired against live: of `revision`, else with `edits` of uncommitted edits, else of the newest commit."""
+    return await service.plan(revision, edits=edits)
+
+
+@router.post("/plan")
+async def propose_plan(service: Ask, proposal: Proposal) -> PlanShape:
+    """Desired against live, of a catalog that the caller has loaded; nothing is read or kept for it."""
+    return await service.propose(proposal)
 
 
 @router.post("/sync")

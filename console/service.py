@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from console.plans import PlanShape, Proposal
 from console.shapes import (
     Access,
     Confirmation,
@@ -12,7 +13,6 @@ from console.shapes import (
     Keys,
     KeyType,
     LogLine,
-    PlanShape,
     Status,
     Token,
 )
@@ -68,8 +68,16 @@ class Service(Protocol):
         """Return as soon as `revision()` is greater than `since`, at once if it is already."""
         ...
 
-    async def plan(self) -> PlanShape:
-        """What would change for the newest commit, and why; changes nothing."""
+    async def plan(self, revision: str | None = None, *, edits: bool = False) -> PlanShape:
+        """What would change, and why; changes nothing.
+
+        For `revision` of the followed repository, else (with `edits`) for its working copy's uncommitted edits if
+        it has some, else for the newest commit. Raises `StalledError` if there is no such revision.
+        """
+        ...
+
+    async def propose(self, proposal: Proposal) -> PlanShape:
+        """What would change for a catalog that the caller has loaded; changes and keeps nothing."""
         ...
 
     async def sync(self) -> str:

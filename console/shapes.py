@@ -95,6 +95,8 @@ class SourceShape(Shape):
     """What is wrong in the attempted commit."""
     conditions: tuple[Condition, ...] = ()
     """Conditions of the installation: of Envoy, say."""
+    conda: bool = False
+    """Whether a real conda makes environments, so that what only conda has is no problem."""
 
 
 class LiveRelease(Shape):
@@ -254,59 +256,6 @@ class LogLine(Shape):
 
     replica: str
     text: str
-
-
-class Change(Shape):
-    """One thing that differs between what Git asks for and what is live."""
-
-    what: str
-    was: object = Field(default=None, alias="from")
-    to: object = None
-    why: str = ""
-
-
-class Releases(Shape):
-    """Which releases a plan starts and stops."""
-
-    started: tuple[str, ...] = ()
-    stopped: tuple[str, ...] = ()
-
-
-class TrafficMove(Shape):
-    """The live split and the one it becomes, in percent by release."""
-
-    was: dict[str, float] = Field(default_factory=dict, alias="from")
-    to: dict[str, float] = Field(default_factory=dict)
-
-
-Action = Literal["create", "update", "delete", "none", "held"]
-
-
-class Failure(Shape):
-    """A release that Git asks for and that cannot be brought up."""
-
-    release: str
-    reason: str
-    message: str
-
-
-class PlanEntry(Shape):
-    """What would happen to one endpoint."""
-
-    endpoint: str
-    action: Action
-    changes: tuple[Change, ...] = ()
-    releases: Releases = Releases()
-    traffic: TrafficMove = TrafficMove()
-    failed: tuple[Failure, ...] = ()
-
-
-class PlanShape(Shape):
-    """Desired against live, for one commit."""
-
-    commit: str
-    endpoints: tuple[PlanEntry, ...] = ()
-    problems: tuple[ProblemShape, ...] = ()
 
 
 Outcome = Literal["Ready", "Progressing", "Failed", "Held", "TimedOut"]

@@ -1,12 +1,18 @@
 """Commands that look: status, plan, events, logs."""
 
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from console.exits import Exit
 from console.options import JsonOption, takes_state
+
+if TYPE_CHECKING:
+    from console.client import Client
+    from console.plans import PlanShape
 
 ExitCodeOption = Annotated[bool, typer.Option("--exit-code", help="Exit 1 unless all is well.")]
 FollowOption = Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is new until Ctrl-C.")]
@@ -42,19 +48,54 @@ def status(
 
 
 @takes_state
-def plan(*, as_json: JsonOption = False, exit_code: ExitCodeOption = False, **flags: object) -> None:
-    """Show what would change for the newest commit, and why; change nothing."""
-    from console import pages, screen
+def plan(
+    *,
+    revision: Annotated[
+        str | None, typer.Option("--revision", metavar="REV", help="Of this commit, branch, tag or refs/pull/N/head.")
+    ] = None,
+    path: Annotated[Path | None, typer.Option("--path", metavar="DIR", help="Of a folder on this machine.")] = None,
+    as_json: JsonOption = False,
+    exit_code: ExitCodeOption = False,
+    **flags: object,
+) -> None:
+    """Show what would change, and why; change nothing.
+
+    By default of the uncommitted edits of the working copy that Headgate follows, if there are some, else of the
+    newest commit. Where no Headgate runs, of the repository in the settings or the one around the shell.
+    """
+    from console import plan_page, screen
     from console.session import connect
 
-    with connect(flags) as client:
-        found = client.plan()
+    with connect(flags) as client, screen.waiting("Planning …"):
+        found = _plan(client, flags, revision, path)
+        state = client.paths.state
     if as_json:
         screen.print_json(found)
     else:
-        pages.print_plan(found)
+        plan_page.print_plan(found, state)
     if exit_code and (found.problems or any(entry.action != "none" for entry in found.endpoints)):
         raise typer.Exit(Exit.PROBLEM)
+
+
+def _plan(client: "Client", flags: Mapping[str, object], revision: str | None, path: Path | None) -> "PlanShape":
+    """The plan of a running Headgate; where none runs, what can be said without one."""
+    from datetime import UTC, datetime
+
+    from console.client import NotRunningError
+
+    try:
+        if path is None:
+            return client.plan(revision, edits=revision is None)
+        conda = client.status().source.conda
+    except NotRunningError:
+        from console import offline
+
+        return offline.plan(flags, revision, path, datetime.now(UTC))
+    from console.desired import of_folder
+    from console.plans import Proposal
+
+    desired = of_folder(path, revision, conda=conda)
+    return client.propose(Proposal(catalog=desired.catalog, subject=desired.subject))
 
 
 @takes_state

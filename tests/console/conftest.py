@@ -1,7 +1,9 @@
 import asyncio
 import http.server
+import io
 import shutil
 import ssl
+import sys
 import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,8 +16,10 @@ from types import SimpleNamespace
 import pytest
 
 from console.api import create_api
+from console.cli import main
 from console.options import SETTINGS
 from console.paths import Paths, prepare
+from console.plans import PlanShape, Proposal
 from console.server import serve
 from console.service import EventQuery, LogQuery, MissingError, RefusedError
 from console.settings import Settings
@@ -32,7 +36,6 @@ from console.shapes import (
     Keys,
     KeyType,
     LogLine,
-    PlanShape,
     ReplicaShape,
     SourceShape,
     Status,
@@ -120,7 +123,12 @@ class FakeService:
         while self.count <= since:
             await self._change.wait()
 
-    async def plan(self) -> PlanShape:
+    async def plan(self, revision: str | None = None, *, edits: bool = False) -> PlanShape:
+        self.calls.append(("plan", revision, edits))
+        return self.plan_answer
+
+    async def propose(self, proposal: Proposal) -> PlanShape:
+        self.calls.append(("propose", proposal))
         return self.plan_answer
 
     async def sync(self) -> str:
@@ -309,6 +317,24 @@ def model(home: Path) -> Iterator[Model]:
 
 def as_bytes(text: str | bytes) -> bytes:
     return text.encode() if isinstance(text, str) else text
+
+
+@pytest.fixture
+def run(
+    paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., SimpleNamespace]:
+    """Run a command on the test's installation as the shell would."""
+    monkeypatch.setenv("HEADGATE_STATE_DIR", str(paths.state))
+
+    def call(*arguments: str, stdin: str = "") -> SimpleNamespace:
+        monkeypatch.setattr(sys, "argv", ["headgate", *arguments])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        with pytest.raises(SystemExit) as end:
+            main()
+        text, errors = capsys.readouterr()
+        return SimpleNamespace(code=end.value.code, out=text, err=errors)
+
+    return call
 
 
 @pytest.fixture

@@ -147,6 +147,17 @@ async def test_a_large_body_is_413(http: httpx.AsyncClient, *, announced: bool) 
     body = b" " * (MAX_BODY + 1) if announced else chunks()
     answer = await http.post("/confirm", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == 413
+    assert "65536 bytes" in answer.json()["detail"]
+
+
+async def test_only_a_plan_may_be_sent_a_large_body(http: httpx.AsyncClient, service: "FakeService") -> None:
+    catalog = {"commit": "c" * (2 * MAX_BODY)}
+    answer = await http.post("/plan", json={"catalog": catalog, "subject": {"kind": "directory"}})
+    assert answer.status_code == 200
+    assert service.calls[-1][0] == "propose"
+    assert (await http.post("/plan", json={"path": "/etc"})).status_code == 422
+    assert (await http.get("/plan", params={"path": "/etc", "revision": "main"})).status_code == 200
+    assert service.calls[-1] == ("plan", "main", False)
 
 
 async def test_no_page_of_another_site_may_read_answers(http: httpx.AsyncClient) -> None:

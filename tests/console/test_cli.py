@@ -1,6 +1,5 @@
 """The command line against a fake Headgate: what is printed, and the exit codes."""
 
-import io
 import json
 import subprocess
 import sys
@@ -11,22 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from console.cli import main
 from console.paths import Paths
 from console.service import EventQuery, LogQuery
-from console.shapes import (
-    Change,
-    EventShape,
-    Failure,
-    LiveRelease,
-    LogLine,
-    PlanEntry,
-    PlanShape,
-    ProblemShape,
-    Releases,
-    Status,
-    TrafficMove,
-)
+from console.shapes import EventShape, LiveRelease, LogLine, ProblemShape, Status
 from spec.errors import TransientError
 
 if TYPE_CHECKING:
@@ -43,22 +29,6 @@ Traceback (most recent call last):
 azureml_inference_server_http.server.user_script.UserScriptException: Caught an unhandled exception
 2026-11-22 21:48:34,333 E [18514] gunicorn.error - Reason: Worker failed to boot."""
 Run = Callable[..., SimpleNamespace]
-
-
-@pytest.fixture
-def run(paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command on the test's installation as the shell would."""
-    monkeypatch.setenv("HEADGATE_STATE_DIR", str(paths.state))
-
-    def call(*arguments: str, stdin: str = "") -> SimpleNamespace:
-        monkeypatch.setattr(sys, "argv", ["headgate", *arguments])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        with pytest.raises(SystemExit) as end:
-            main()
-        text, errors = capsys.readouterr()
-        return SimpleNamespace(code=end.value.code, out=text, err=errors)
-
-    return call
 
 
 def stalled(given: SimpleNamespace) -> Status:
@@ -182,58 +152,6 @@ def test_up_without_a_repository_is_exit_2(run: Run) -> None:
     assert "REPO" in found.err
 
 
-def test_plan_shows_changes_reasons_and_traffic(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
-    change = Change(what="blue.model", was="iris:1", to="iris:2", why="iris/blue.yml changed")
-    move = TrafficMove(was={"blue@1": 100.0}, to={"blue@2": 100.0})
-    entry = PlanEntry(
-        endpoint="iris",
-        action="update",
-        changes=(change,),
-        releases=Releases(started=("blue@2",), stopped=("blue@1",)),
-        traffic=move,
-    )
-    live.plan_answer = PlanShape(commit=given.COMMIT, endpoints=(entry, PlanEntry(endpoint="b", action="none")))
-    found = run("plan")
-    assert found.code == 0
-    for words in (
-        "~ iris: update",
-        "blue.model: iris:1 -> iris:2",
-        "because iris/blue.yml",
-        "start: blue@2",
-        "1 more",
-    ):
-        assert words in found.out
-    printed = json.loads(run("plan", "--json").out)["endpoints"][0]
-    assert printed["changes"] == [
-        {"what": "blue.model", "from": "iris:1", "to": "iris:2", "why": "iris/blue.yml changed"}
-    ]
-    assert printed["traffic"] == {"from": {"blue@1": 100.0}, "to": {"blue@2": 100.0}}
-    assert run("plan", "--exit-code").code == 1
-
-
-def test_plan_shows_shares_once_and_what_has_failed(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
-    was, to = {"blue@3f2a9c41d0e7": 100.0}, {"blue@3f2a9c41d0e7": 90.0, "green@1a7b9c41d0e7": 10.0}
-    entry = PlanEntry(
-        endpoint="iris",
-        action="update",
-        changes=(
-            Change(what="traffic", was=was, to=to, why="the traffic map"),
-            Change(what="tags", was={}, to={"team": "a"}),
-            Change(what="public_network_access", was=False, to=True),
-        ),
-        traffic=TrafficMove(was=was, to=to),
-        failed=(Failure(release="green@1a7b9c41d0e7", reason="InitFailed", message="no such model"),),
-    )
-    live.plan_answer = PlanShape(commit=given.COMMIT, endpoints=(entry,))
-    found = run("plan").out
-    assert found.count("traffic: ") == 1
-    assert "traffic: blue@3f2a9c4 100% -> blue@3f2a9c4 90%, green@1a7b9c4 10%" in found
-    assert "tags: none -> team=a" in found
-    assert "public_network_access: false -> true" in found
-    assert "green@1a7b9c4 has failed: InitFailed: no such model" in found
-    assert "{" not in found
-
-
 def test_a_long_list_of_what_is_allowed_is_cut(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
     allowed = ", ".join([f"Standard_F{n}" for n in range(30)] + ["Standard_DS3_v2"])
     typo = ProblemShape(
@@ -244,12 +162,6 @@ def test_a_long_list_of_what_is_allowed_is_cut(run: Run, live: "FakeService", gi
     found = run("status").out
     assert "allowed: Standard_DS3_v2, " in found
     assert "and 26 more (headgate validate --format json lists all)" in found
-
-
-@pytest.mark.usefixtures("live")
-def test_an_empty_plan_says_so(run: Run) -> None:
-    assert "Nothing to change" in run("plan").out
-    assert run("plan", "--exit-code").code == 0
 
 
 @pytest.mark.usefixtures("live")
