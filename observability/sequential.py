@@ -1,0 +1,182 @@
+"""Tests that may be looked at after every request: mixtures of bets against a hypothesis, as logarithms.
+
+Each bet multiplies a stake of 1 at every attempt, by a factor whose mean is at most 1 while the hypothesis holds,
+so a stake (and any weighted mean of stakes) ever reaches 1/alpha with probability alpha at most (Ville). Wald's
+mixtures; Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting" (2024); for two
+proportions Turner, Ly and Grünwald, "Generic E-variables for exact sequential k-sample tests" (2024).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+UP: Final = (1.25, 1.5, 2.0, 3.0, 5.0, 9.0, 17.0, 65.0, 513.0, math.inf)
+"""Bets that the odds are so many times what is allowed."""
+DOWN: Final = (0.9, 0.8, 0.65, 0.5, 0.3, 0.15, 0.05, 0.0)
+FIRST: Final = 0.75
+"""Weight of the bets that begin with the first stage; the others share the rest."""
+PULL: Final = 50
+"""So many attempts at the share that was asked for are mixed into the share that was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Attempts on one release, and how many of them failed (or were slow)."""
+
+    failed: int = 0
+    total: int = 0
+
+    @property
+    def rate(self) -> float | None:
+        """The share that failed, or None without attempts."""
+        return self.failed / self.total if self.total else None
+
+    def __add__(self, other: "Count") -> "Count":
+        return Count(self.failed + other.failed, self.total + other.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What candidate and stable did at the same time, each attempt being the candidate's with chance `share`."""
+
+    share: float
+    candidate: Count
+    stable: Count
+
+    @property
+    def seen(self) -> float:
+        """The candidate's share as it was, drawn towards what it should be while there is little to see."""
+        both = self.candidate.total + self.stable.total
+        return (self.candidate.total + PULL * self.share) / (both + PULL)
+
+
+def above(counts: Sequence[Count], limit: float) -> float:
+    """Log of the evidence against "each attempt fails with probability `limit` at most", over stages in turn."""
+    if limit >= 1:
+        return 0.0
+    if limit <= 0:
+        return math.inf if any(count.failed for count in counts) else 0.0
+    return _from_any_stage([[_lift(count, limit, ratio) for ratio in UP] for count in counts])
+
+
+def below(count: Count, limit: float) -> float:
+    """Log of the evidence against "each attempt fails with probability `limit` at least"."""
+    if limit >= 1:
+        return math.inf
+    if limit <= 0:
+        return 0.0
+    return _mean([_lift(count, limit, ratio) for ratio in DOWN])
+
+
+def worse(trials: Sequence[Trial], tolerance: float) -> float:
+    """Log of the evidence against "the candidate fails at most `tolerance` more often than stable", at any time.
+
+    The lesser of what the share asked for and the share seen say; what is below 0 may be less still.
+    """
+    asked = _from_any_stage([_bets(trial, trial.share, tolerance, UP) for trial in trials])
+    if asked <= 0:
+        return asked
+    return min(asked, _from_any_stage([_bets(trial, trial.seen, tolerance, UP) for trial in trials]))
+
+
+def not_worse(trials: Sequence[Trial], margin: float) -> float:
+    """Log of the evidence against "the candidate fails at least `margin` more often than stable"."""
+    asked = _in_all_stages([_bets(trial, trial.share, margin, DOWN) for trial in trials])
+    if asked <= 0:
+        return asked
+    return min(asked, _in_all_stages([_bets(trial, trial.seen, margin, DOWN) for trial in trials]))
+
+
+def upper(count: Count, alpha: float) -> float:
+    """An upper confidence bound of the rate that holds at all times with probability 1 - `alpha`."""
+    return _bisect(count, alpha, upwards=True)
+
+
+def lower(count: Count, alpha: float) -> float:
+    """A lower confidence bound of the rate that holds at all times with probability 1 - `alpha`."""
+    return _bisect(count, alpha, upwards=False)
+
+
+def _lift(count: Count, limit: float, ratio: float) -> float:
+    """Log likelihood ratio of odds that are `ratio` times those of `limit`, against `limit`."""
+    if math.isinf(ratio):
+        return _times(count.failed, -math.log(limit)) if count.failed == count.total else -math.inf
+    gain = _times(count.failed, math.log(ratio) if ratio else -math.inf)
+    return gain - _times(count.total, math.log1p(limit * (ratio - 1)))
+
+
+def _bets(trial: Trial, share: float, tolerance: float, ratios: Sequence[float]) -> list[float]:
+    """Logs of stakes on 1[c]/share - 1[s]/(1 - share) over the failures, whose mean is `tolerance` at most."""
+    if not 0 < share < 1:
+        return [0.0] * len(ratios)
+    mine = Count(trial.candidate.failed, trial.candidate.failed + trial.stable.failed)
+    if not tolerance:
+        return [_lift(mine, share, ratio) for ratio in ratios]
+    fine = trial.candidate.total + trial.stable.total - mine.total
+    stakes = [_stake(share, tolerance, ratio) for ratio in ratios]
+    return [
+        _times(mine.failed, _log1p(stake * (1 / share - tolerance)))
+        + _times(trial.stable.failed, _log1p(-stake * (1 / (1 - share) + tolerance)))
+        + _times(fine, math.log1p(-stake * tolerance))
+        for stake in stakes
+    ]
+
+
+def _stake(share: float, tolerance: float, ratio: float) -> float:
+    """As much as makes the odds `ratio` times the share's, and never more than there is to lose."""
+    most = (1 - share) / (1 + tolerance * (1 - share))
+    if math.isinf(ratio):
+        return most
+    return min(most, share * (1 - share) * (ratio - 1) / (1 + share * (ratio - 1)))
+
+
+def _from_any_stage(stages: Sequence[Sequence[float]]) -> float:
+    """Log of the mean of the stakes that begin with each stage, those of stages to come being 1."""
+    suffix = [0.0] * len(UP)
+    terms = [math.log(1 - sum(_weight(number) for number in range(len(stages))))] if stages else [0.0]
+    for number in reversed(range(len(stages))):
+        suffix = [gained + later for gained, later in zip(stages[number], suffix, strict=True)]
+        terms.append(math.log(_weight(number)) + _mean(suffix))
+    return _sum(terms)
+
+
+def _in_all_stages(stages: Sequence[Sequence[float]]) -> float:
+    return _mean([sum(column) for column in zip(*stages, strict=True)]) if stages else 0.0
+
+
+def _weight(number: int) -> float:
+    return (1 - FIRST) / (number * (number + 1)) if number else FIRST
+
+
+def _mean(logs: Sequence[float]) -> float:
+    return _sum(logs) - math.log(len(logs))
+
+
+def _sum(logs: Sequence[float]) -> float:
+    most = max(logs)
+    if math.isinf(most):
+        return most
+    return most + math.log(math.fsum(math.exp(value - most) for value in logs))
+
+
+def _times(count: int, log: float) -> float:
+    """0 times minus infinity is 0 here: what did not happen costs nothing."""
+    return count * log if count else 0.0
+
+
+def _log1p(value: float) -> float:
+    return math.log1p(value) if value > -1 else -math.inf
+
+
+def _bisect(count: Count, alpha: float, *, upwards: bool) -> float:
+    """The limit at which the evidence against it reaches 1 / alpha."""
+    if not count.total:
+        return 1.0 if upwards else 0.0
+    needed = -math.log(alpha)
+    inside, outside = count.failed / count.total, 1.0 if upwards else 0.0
+    for _ in range(40):
+        middle = (inside + outside) / 2
+        shown = below(count, middle) if upwards else above([count], middle)
+        inside, outside = (inside, middle) if shown >= needed else (middle, outside)
+    return outside
