@@ -139,7 +139,7 @@ class Client:
         return self._stream(EventShape, "events", query)
 
     def logs(self, name: str, deployment: str, query: dict[str, Any]) -> Iterator[LogLine]:
-        """Log lines; `query` has `container`, `lines` and `follow`."""
+        """Log lines; `query` has the members of `LogQuery` but for whose they are."""
         return self._stream(LogLine, f"endpoints/{_part(name)}/deployments/{_part(deployment)}/logs", query)
 
     def down(self) -> None:

@@ -20,7 +20,7 @@ from reconciler.loop import Reconciler
 from reconciler.state import Memory
 from router.credentials import KeyType
 from router.table import KeyAuth
-from runtime.logs import Container, Line
+from runtime.logs import Container, Line, Pick
 from spec.errors import TransientError
 
 LOADED_WITHIN_S = 300.0
@@ -31,11 +31,17 @@ SAMPLE = "sample-request.json"
 class Logs(Protocol):
     """What a runtime kept of its replicas' output."""
 
-    def read(self, endpoint: str, deployment: str, lines: int, container: Container) -> list[Line]:
+    def sources(self, endpoint: str, deployment: str, container: Container) -> list[str]:
+        """Whose lines there are. Blocks."""
+        ...
+
+    def read(self, endpoint: str, deployment: str, lines: int, container: Container, *, pick: Pick) -> list[Line]:
         """The last lines. Blocks."""
         ...
 
-    def follow(self, endpoint: str, deployment: str, container: Container, *, lines: int) -> AsyncIterator[Line]:
+    def follow(
+        self, endpoint: str, deployment: str, container: Container, *, lines: int, pick: Pick
+    ) -> AsyncIterator[Line]:
         """The last lines and then each new one, for ever."""
         ...
 
@@ -167,12 +173,26 @@ class LiveService:
         """Log lines of a deployment's replicas."""
         self._deployment(query)
         where = (query.endpoint, query.deployment)
+        pick = Pick(query.release, query.replica, query.access, query.previous)
+        await self._check_sources(query, pick)
         if not query.follow:
-            for line in await asyncio.to_thread(self.logs_of.read, *where, query.lines, query.container):
+            read = self.logs_of.read
+            for line in await asyncio.to_thread(read, *where, query.lines, query.container, pick=pick):
                 yield shapes.LogLine(replica=line.source, text=line.text)
             return
-        async for line in self.logs_of.follow(*where, query.container, lines=query.lines):
+        async for line in self.logs_of.follow(*where, query.container, lines=query.lines, pick=pick):
             yield shapes.LogLine(replica=line.source, text=line.text)
+
+    async def _check_sources(self, query: LogQuery, pick: Pick) -> None:
+        """Raise `MissingError` if a release or replica is named that has no log; what is followed may yet come."""
+        if query.follow or not (query.release or query.replica):
+            return
+        known = await asyncio.to_thread(self.logs_of.sources, query.endpoint, query.deployment, query.container)
+        if not any(map(pick.wants, known)):
+            named = " and ".join(filter(None, (query.release, query.replica)))
+            raise MissingError(
+                f"{query.endpoint}/{query.deployment} has no log of {named}; it has: {', '.join(known) or 'none yet'}"
+            )
 
     async def down(self) -> None:
         """Begin to stop Envoy, every replica and then Headgate itself."""

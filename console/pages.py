@@ -15,7 +15,6 @@ from console.shapes import (
     EndpointDetail,
     EndpointStatus,
     EventShape,
-    LogLine,
     ProblemShape,
     Shape,
     SourceShape,
@@ -220,8 +219,3 @@ def print_event(event: EventShape) -> None:
     reason = (event.reason, "yellow" if event.type == "Warning" else "cyan")
     whose = (f"{event.endpoint or 'headgate':<16} ", "bold")
     entry(out(), head, Text.assemble(whose, reason, f"  {gist(event.message)}"))
-
-
-def print_log(line: LogLine) -> None:
-    """One line of a log, after its replica's id."""
-    out().print(Text(f"{line.replica}  ", "dim") + Text(line.text), soft_wrap=True)

@@ -148,6 +148,10 @@ class LogParameters(Shape):
     container: Container = "inference-server"
     lines: Annotated[int, Field(ge=0, le=1_000_000)] = 100
     follow: bool = False
+    release: Annotated[str, Field(max_length=256)] = ""
+    replica: Annotated[str, Field(max_length=256)] = ""
+    access: bool = True
+    previous: bool = False
 
 
 @router.get("/endpoints/{name}/deployments/{deployment}/logs")
@@ -158,7 +162,7 @@ async def read_logs(
     query: Annotated[LogParameters, Query()],
 ) -> Response:
     """Log lines of a deployment's replicas, one JSON object a line."""
-    wanted = LogQuery(name, deployment, query.container, query.lines, query.follow)
+    wanted = LogQuery(name, deployment, **query.model_dump())
     return await _stream(request, _service(request).logs(wanted))
 
 

@@ -38,6 +38,14 @@ class LogQuery:
     container: Container = "inference-server"
     lines: int = 100
     follow: bool = False
+    release: str = ""
+    """Only this release's replicas: its name or digest, or the beginning of one."""
+    replica: str = ""
+    """Only this replica: its id, or an end of it."""
+    access: bool = True
+    """With the lines that tell of single requests."""
+    previous: bool = False
+    """Only the life before the newest start of each replica."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,12 @@
 
 import asyncio
 import os
+import re
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import chain, dropwhile, islice, takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,12 @@ _BUDGET = 256 * 2**20
 _LOOK = 0.25
 """Seconds between looks at followed files."""
 _INITIALIZER: Container = "storage-initializer"
+_ACCESS = re.compile(
+    r" gunicorn\.access - | azmlinfsrv - (?:run\(\) output is HTTP Response$|[A-Z]{3,7} /\S* \d{3} [\d.]+ms )"
+)
+"""The lines that the inference server writes for every request."""
+_START = re.compile(r"\bStarting gunicorn \d")
+"""The first line of each life of a replica."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,35 @@ class Bounds:
     file: int = 8 * 2**20
     rotated: int = 32 * 2**20
     deployment: int = 256 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """Which replicas' lines are wanted, and which of their lines; empty: all."""
+
+    release: str = ""
+    """A release, `blue@3f2a9c41d0e7`, or the beginning of its name or digest."""
+    replica: str = ""
+    """A replica's id, or an end of it."""
+    access: bool = True
+    """With the lines that tell of single requests."""
+    previous: bool = False
+    """Only the life before the newest start; not of what is followed."""
+
+    def wants(self, source: str) -> bool:
+        """Whether a replica (by its id) or a release's preparation (by its digest) is wanted."""
+        name, _, digest = self.release.rpartition("@")
+        known = source.split("-")[-2] if "-" in source else source
+        fits = known.startswith(digest) or (len(digest) > len(known) and digest.startswith(known))
+        named = not name or "-" not in source or source.startswith(f"{name}-")
+        return fits and named and source.endswith(self.replica)
+
+    def keeps(self, text: str) -> bool:
+        """Whether a line is wanted."""
+        return self.access or not _ACCESS.search(text)
+
+
+ALL = Pick()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,32 +124,46 @@ class Logs:
         deployment: str,
         lines: int = 5000,
         container: Container = "inference-server",
+        *,
+        pick: Pick = ALL,
         until: Mapping[Path, int] | None = None,
     ) -> list[Line]:
-        """The last lines of a deployment, file after file, the one written to last at the end.
+        """The last `lines` of each file of a deployment, the file written to last at the end.
 
         `until` leaves out what each file holds from that offset on.
         """
-        files = sorted(self._files(endpoint, deployment, container), key=_changed)
+        files = sorted(self._files(endpoint, deployment, container, pick), key=_changed)
         with self._lock:
-            found = [
-                Line(path.stem, text) for path in files for text in _last(path, lines, 0, (until or {}).get(path))
+            return [
+                Line(path.stem, text)
+                for path in files
+                for text in _last(path, lines, 0, (until or {}).get(path), pick=pick)
             ]
-        return found[-lines:] if lines > 0 else []
+
+    def sources(self, endpoint: str, deployment: str, container: Container = "inference-server") -> list[str]:
+        """The replicas that have a file (or the digests of prepared releases), the one written to last at the end."""
+        return [path.stem for path in sorted(self._files(endpoint, deployment, container), key=_changed)]
 
     async def follow(
-        self, endpoint: str, deployment: str, container: Container = "inference-server", *, lines: int = 0
+        self,
+        endpoint: str,
+        deployment: str,
+        container: Container = "inference-server",
+        *,
+        lines: int = 0,
+        pick: Pick = ALL,
     ) -> AsyncIterator[Line]:
-        """The last `lines` and then each new one of all replicas, for ever; new replicas join by themselves."""
+        """The last `lines` of each and then each new one, for ever; new replicas join by themselves."""
         cursors = await asyncio.to_thread(self._cursors, endpoint, deployment, container)
         until = {path: cursor.position - self._moved.get(path, 0) for path, cursor in cursors.items()}
-        for line in await asyncio.to_thread(self.read, endpoint, deployment, lines, container, until):
+        past = await asyncio.to_thread(self.read, endpoint, deployment, lines, container, pick=pick, until=until)
+        for line in past:
             yield line
         while True:
-            for path in await asyncio.to_thread(self._files, endpoint, deployment, container):
+            for path in await asyncio.to_thread(self._files, endpoint, deployment, container, pick):
                 cursor = cursors.setdefault(path, _Cursor())
                 while fresh := await asyncio.to_thread(self._more, path, cursor):
-                    for text in fresh:
+                    for text in filter(pick.keeps, fresh):
                         yield Line(path.stem, text)
             await asyncio.sleep(_LOOK)
 
@@ -146,8 +196,9 @@ class Logs:
         folder = self._directory / endpoint / deployment
         return folder / _INITIALIZER if container == _INITIALIZER else folder
 
-    def _files(self, endpoint: str, deployment: str, container: Container) -> list[Path]:
-        return sorted(self._folder(endpoint, deployment, container).glob("*.log"))
+    def _files(self, endpoint: str, deployment: str, container: Container, pick: Pick = ALL) -> list[Path]:
+        found = self._folder(endpoint, deployment, container).glob("*.log")
+        return sorted(path for path in found if pick.wants(path.stem))
 
     def _cursors(self, endpoint: str, deployment: str, container: Container) -> dict[Path, "_Cursor"]:
         files = self._files(endpoint, deployment, container)
@@ -185,14 +236,31 @@ def _text(line: bytes) -> str:
     return "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in text)
 
 
-def _last(path: Path, count: int, begin: int = 0, end: int | None = None) -> list[str]:
+def _last(path: Path, count: int, begin: int = 0, end: int | None = None, *, pick: Pick = ALL) -> list[str]:
     """The last lines of a replica between two offsets of its live file, rotated files included from offset 0 on."""
     rotated = [] if begin else rotation.rotated(path)
     chunks = chain(_chunks(path, begin, end), *(_chunks(older, 0, None) for older in rotated))
     lines: deque[str] = deque()
-    for line in islice(_split_backwards(chunks), count):
+    backwards = _split_backwards(chunks)
+    if pick.previous:
+        backwards = _previous(backwards)
+    for line in islice(filter(pick.keeps, backwards), count):
         lines.appendleft(line)
     return list(lines)
+
+
+def _previous(backwards: Iterator[str]) -> Iterator[str]:
+    """Of lines from the end, those of the life before the newest start; none if there was only one."""
+    before = islice(dropwhile(lambda line: not _START.search(line), backwards), 1, None)
+    start: list[str] = []
+
+    def within(line: str) -> bool:
+        if _START.search(line):
+            start.append(line)
+        return not start
+
+    yield from takewhile(within, before)
+    yield from start
 
 
 def _chunks(path: Path, begin: int, end: int | None) -> Iterator[bytes]:

@@ -125,25 +125,45 @@ def events(
 
 
 @takes_state
-def logs(
+def logs(  # noqa: PLR0913 (each is a flag of its own)
     target: Annotated[str, typer.Argument(metavar="ENDPOINT/DEPLOYMENT", help="Whose log.")],
     *,
     follow: FollowOption = False,
     lines: Annotated[
-        int, typer.Option("-l", "--lines", metavar="N", min=0, max=1_000_000, help="How many of each replica.")
+        int,
+        typer.Option("-l", "--lines", "--tail", metavar="N", min=0, max=1_000_000, help="How many of each replica."),
     ] = 100,
+    release: Annotated[
+        str, typer.Option("--release", metavar="NAME", help="Only this release: its name or digest, or a beginning.")
+    ] = "",
+    replica: Annotated[
+        str, typer.Option("--replica", metavar="ID", help="Only this replica: its id, or an end of it.")
+    ] = "",
+    access: Annotated[
+        bool, typer.Option("--access/--no-access", help="With or without a line for each request.")
+    ] = True,
+    previous: Annotated[
+        bool, typer.Option("-p", "--previous", help="Only the life before the newest start of each replica.")
+    ] = False,
     container: Annotated[Container, typer.Option("--container", help="Which part of a replica.")] = Container.SERVER,
     as_json: JsonOption = False,
     **flags: object,
 ) -> None:
     """Show the log of a deployment's replicas, or (storage-initializer) of what prepared them."""
     from console import pages
+    from console.log_page import print_logs
     from console.session import connect
 
+    if follow and previous:
+        raise typer.BadParameter("--previous is over: it cannot be followed")
     endpoint, slash, deployment = target.partition("/")
     if not (endpoint and slash and deployment):
         raise typer.BadParameter(f"{target!r} is not of the form ENDPOINT/DEPLOYMENT, such as iris/blue")
-    query = {"container": container.value, "lines": lines, "follow": follow}
+    query = {"container": container.value, "lines": lines, "follow": follow, "release": release, "replica": replica}
     with connect(flags) as client:
-        for line in client.logs(endpoint, deployment, query):
-            pages.print_line(line) if as_json else pages.print_log(line)
+        found = client.logs(endpoint, deployment, {**query, "access": access, "previous": previous})
+        if not as_json:
+            return print_logs(found, follow=follow and not replica)
+        for line in found:
+            pages.print_line(line)
+    return None

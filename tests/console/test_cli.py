@@ -242,10 +242,22 @@ def test_events(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
 def test_logs(run: Run, live: "FakeService") -> None:
     live.log["blue"] = [LogLine(replica="r1", text="[bold]as it is[/bold]")]
     found = run("logs", "iris/blue", "--lines", "3", "--container", "storage-initializer")
-    assert found.out == "r1  [bold]as it is[/bold]\n"
+    assert found.out == "[bold]as it is[/bold]\n"
     assert live.calls == [("logs", LogQuery("iris", "blue", "storage-initializer", 3))]
     assert json.loads(run("logs", "iris/blue", "--json").out) == {"replica": "r1", "text": "[bold]as it is[/bold]"}
     assert run("logs", "iris/red").code == 1
+    wanted = ["--release", "blue@3f2", "--replica", "abc", "--no-access", "--previous", "--tail", "9"]
+    assert run("logs", "iris/blue", *wanted).code == 0
+    assert live.calls[-1] == (
+        "logs",
+        LogQuery("iris", "blue", lines=9, release="blue@3f2", replica="abc", access=False, previous=True),
+    )
+    assert run("logs", "iris/blue", "--previous", "--follow").code == 2
+
+
+def test_lines_of_several_replicas_name_theirs(run: Run, live: "FakeService") -> None:
+    live.log["blue"] = [LogLine(replica="r1", text="one"), LogLine(replica="r2", text="two")]
+    assert run("logs", "iris/blue").out == "r1  one\nr2  two\n"
 
 
 def test_help_names_every_command_and_the_exit_codes(run: Run) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from runtime import rotation
-from runtime.logs import LINE, Bounds, Line, Logs
+from runtime.logs import LINE, Bounds, Line, Logs, Pick
 from spec.release import ReleaseRef
 
 BLUE = ReleaseRef("wine", "blue", "3f2a9c41d0e7")
@@ -54,8 +54,44 @@ class TestRead:
             "b-2 three",
             "b-2 four, without an end",
         ]
-        assert texts(logs.read(*WHERE, lines=3)) == ["two", "three", "four, without an end"]
+        assert texts(logs.read(*WHERE, lines=1)) == ["two", "four, without an end"]
         assert logs.read(*WHERE, lines=0) == []
+
+    def test_one_release_or_one_replica(self, tmp_path: Path) -> None:
+        logs = Logs(tmp_path)
+        for replica in ("blue-3f2a9c-aaaaaa", "blue-3f2a9c-bbbbbb", "blue-90ded0-cccccc"):
+            write(logs, replica, f"{replica}\n")
+        both = ["blue-3f2a9c-aaaaaa", "blue-3f2a9c-bbbbbb"]
+        for release in ("3f2", "3f2a9c41d0e7", "blue@3f2a9c41d0e7", "blue@3f"):
+            assert sorted(texts(logs.read(*WHERE, pick=Pick(release=release)))) == both
+        for release in ("3f2b", "green@3f2a9c41d0e7", "blue@90ded1"):
+            assert logs.read(*WHERE, pick=Pick(release=release)) == []
+        for replica in ("blue-90ded0-cccccc", "cccccc"):
+            assert texts(logs.read(*WHERE, pick=Pick(replica=replica))) == ["blue-90ded0-cccccc"]
+        assert set(logs.sources(*WHERE)) == {*both, "blue-90ded0-cccccc"}
+        logs.note(BLUE, "laying out")
+        assert logs.read(*WHERE, container="storage-initializer", pick=Pick(release="blue@3f2a"))
+
+    def test_access_lines_can_be_left_out_and_do_not_count(self, tmp_path: Path) -> None:
+        logs = Logs(tmp_path)
+        head = "2026-11-22 22:10:53,952 I [4933]"
+        noise = (
+            f"{head} azmlinfsrv - run() output is HTTP Response\n{head} azmlinfsrv - POST /score 400 1.113ms 138\n"
+            f'{head} gunicorn.access - 127.0.0.1 - - "POST /score HTTP/1.1" 400 138 "-" "curl"\n'
+        )
+        own = [f"{head} azmlinfsrv.print - POST /score 200 of my own", f"{head} gunicorn.error - Worker exiting"]
+        write(logs, "b-1", f"{own[0]}\n{noise * 50}{own[1]}\n{noise * 50}")
+        assert texts(logs.read(*WHERE, lines=2, pick=Pick(access=False))) == own
+        assert len(logs.read(*WHERE, lines=1000)) == 302
+
+    def test_the_life_before_the_newest_start(self, tmp_path: Path) -> None:
+        logs = Logs(tmp_path)
+        lives = [[f"x gunicorn.error - Starting gunicorn 27.0.1 {n}", f"said {n}", f"died {n}"] for n in range(3)]
+        write(logs, "b-1", "\n".join(line for life in lives for line in life) + "\n")
+        assert texts(logs.read(*WHERE, pick=Pick(previous=True))) == lives[1]
+        assert texts(logs.read(*WHERE, lines=1, pick=Pick(previous=True))) == ["died 1"]
+        write(logs, "b-2", "x Starting gunicorn 27\nonly\n")
+        assert texts(logs.read(*WHERE, pick=Pick(replica="b-2", previous=True))) == []
 
     def test_storage_initializer_is_a_container_of_its_own(self, tmp_path: Path) -> None:
         logs = Logs(tmp_path)
