@@ -136,7 +136,8 @@ def _refuse_containers(release: ReleaseRef, recipe: Recipe) -> None:
     if recipe.server in _SERVED:
         return
     text = (
-        f"{release} is a {recipe.server} release, which processes cannot run; map its compute to docker or kubernetes"
+        f"{release} is a {recipe.server} release, and processes run none: name packages by `conda_file` and code by "
+        "`code_configuration`, or leave the deployment out"
     )
     raise ReleaseError("RuntimeNotSupported", text)
 

@@ -103,7 +103,7 @@ class Environment:
     """
 
     label: str
-    """How messages name it: `azureml:sklearn-1.5:3` or `inline in blue.yml`; not in the digest."""
+    """How messages name it: `azureml:sklearn-1.5:3`, `blue/conda.yml` and the like; not in the digest."""
     image: str | None = None
     build: BuildContext | None = None
     conda: str | None = None

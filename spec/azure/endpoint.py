@@ -2,14 +2,26 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from spec.fields import Access, Facts, Int, Name, Str, Strict, choice, ignored, reject, snake, text
 
 MAX_MIRROR = 50
 _WHOLE = 100
 
-AuthMode = Annotated[str, choice("key", "aml_token", "aad_token", casing=snake)]
+
+def _served(value: object) -> object:
+    if isinstance(value, str) and snake(value) == "aad_token":
+        raise reject(
+            "cannot be `aad_token` here: Headgate has no access by OpenID Connect yet. "
+            "Use `key` or `aml_token` until it is set up.",
+            "key, aml_token",
+            "headgate",
+        )
+    return value
+
+
+AuthMode = Annotated[str, choice("key", "aml_token", casing=snake), BeforeValidator(_served)]
 
 
 def _one(identities: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -29,17 +41,6 @@ class Identity(Strict):
     user_assigned_identities: Annotated[list[dict[Str, Str]], AfterValidator(_one)] = Field(
         default=[], description="At most one mapping with `resource_id`."
     )
-
-
-def _served(value: str) -> str:
-    if value == "aad_token":
-        raise reject(
-            "cannot be `aad_token` here: Headgate has no access by OpenID Connect yet. "
-            "Use `key` or `aml_token` until it is set up.",
-            "key, aml_token",
-            "headgate",
-        )
-    return value
 
 
 def _traffic(traffic: dict[str, int]) -> dict[str, int]:
@@ -70,9 +71,7 @@ class Endpoint(Strict):
     description: Str = Field(default="", description="What the endpoint is for.")
     tags: Facts = Field(default={}, description="Tags of your own.")
     properties: Facts = Field(default={}, description="Properties of your own.")
-    auth_mode: Annotated[AuthMode, AfterValidator(_served)] = Field(
-        default="key", description="How clients prove themselves: `key` or `aml_token`."
-    )
+    auth_mode: AuthMode = Field(default="key", description="How clients prove themselves: `key` or `aml_token`.")
     traffic: Annotated[dict[Str, Int], AfterValidator(_traffic)] = Field(
         default={}, description="Percent of live requests by deployment; the sum is 0 or 100."
     )

@@ -9,6 +9,7 @@ from spec.azure.asset import Build, EnvironmentFile, InferenceRoutes, InlineEnvi
 from spec.azure.deployment import FILE_PREFIX
 from spec.findings import Scope
 from spec.release import BuildContext, Environment, HttpRoute, InferenceConfig
+from spec.repository import join
 from spec.resolution.ground import Ground
 from spec.validation import validate
 
@@ -27,7 +28,7 @@ class Setting:
 def resolve(ground: Ground, scope: Scope, written: str | InlineEnvironment) -> Setting | None:
     """The environment that the field names or describes, or None with problems."""
     if isinstance(written, InlineEnvironment):
-        return describe(ground, scope, written, f"inline in {scope.document.file}")
+        return describe(ground, scope, written, _label(scope, written))
     if written.startswith(FILE_PREFIX):
         return _at_path(ground, scope, written)
     reference = references.read(written, "environment")
@@ -46,6 +47,12 @@ def resolve(ground: Ground, scope: Scope, written: str | InlineEnvironment) -> S
     names = ", ".join(ground.names("environment"))
     scope.error(f"`environment` {ground.explain(reference)}", found=written, allowed=names)
     return None
+
+
+def _label(scope: Scope, written: InlineEnvironment) -> str:
+    """The file that holds the packages, for messages; the deployment's own where they are written in it."""
+    path = join(scope.folder, written.conda_file) if isinstance(written.conda_file, str) else None
+    return path or f"the environment in {scope.document.file}"
 
 
 def _curated(ground: Ground, entry: curated.Curated, label: str) -> Environment:

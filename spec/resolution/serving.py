@@ -78,10 +78,9 @@ def admit(scope: Scope, server: Server, setting: Setting, name: str) -> bool:
         return True
     reason = setting.container if server is Server.CONTAINER else "its model is a Triton model"
     message = (
-        f"This deployment needs a container ({reason}), and its endpoint runs on the `{PROCESS}` runtime, "
-        "which has none. Only a container runtime, docker or kubernetes, can serve it: "
-        "map the endpoint to one in the settings file, "
-        "or name packages by `conda_file` and code by `code_configuration`."
+        f"This deployment needs a container ({reason}), and this version has only the `{PROCESS}` runtime, "
+        "which installs packages and runs code: name packages by `conda_file` and code by `code_configuration`, "
+        "or leave this deployment out."
     )
     key = "environment" if scope.document.mapping.get("environment") is not None else "model"
     scope.error(message, key, allowed="a deployment that packages and code describe")

@@ -173,7 +173,7 @@ class TestPrepare:
     async def test_containers_are_refused_by_name(
         self, preparer: Preparer, server: Server, reports: list[Preparation]
     ) -> None:
-        with pytest.raises(ReleaseError, match="docker or kubernetes"):
+        with pytest.raises(ReleaseError, match="name packages by `conda_file`"):
             await preparer.prepare(RELEASE, dataclasses.replace(RECIPE, server=server), reports.append)
         assert reports == []
 

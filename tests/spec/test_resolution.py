@@ -237,7 +237,7 @@ class TestEnvironments:
         [
             ("azureml:sklern-1.5:1", "blue.yml:6:14: environment:", "Did you mean `sklearn-1.5`?"),
             ("azureml:extr:1", "blue.yml:6:14: environment:", "Did you mean `extra`?"),
-            ("{image: my/own:1}", "blue.yml:6:14: environment:", "Only a container runtime, docker or kubernetes"),
+            ("{image: my/own:1}", "blue.yml:6:14: environment:", "has only the `process` runtime"),
             ("file:mine.yml", "blue.yml:6:14: environment:", "`environment` names `mine.yml`, which is not"),
             ("file:docker", "blue.yml:6:14: environment:", "this is a folder"),
             (
@@ -305,7 +305,7 @@ class TestServing:
         [
             ("model: {path: model, type: mlflow_model}\n" + ENVIRONMENT, "blue.yml:4:8: model:", "a file `MLmodel`"),
             ("model: {path: model, type: mlflow_model}\n", "blue.yml:4:8: model:", "neither conda.yaml nor"),
-            ("model: {path: model, type: triton_model}\n", "blue.yml:4:8: model:", "docker or kubernetes"),
+            ("model: {path: model, type: triton_model}\n", "blue.yml:4:8: model:", "leave this deployment out"),
             (MODEL + ENVIRONMENT, "blue.yml:1:1:", "`code_configuration` is missing"),
             (MODEL + CODE, "blue.yml:1:1:", "`environment` is missing"),
         ],
