@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import secrets
 import socket
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 
+from console.metrics import LiveMetrics
 from console.paths import Paths
 from console.settings import Settings
 from console.views import Address
@@ -36,6 +38,7 @@ class Parts:
     paths: Paths
     source: GitSource
     router: EnvoyRouter
+    metrics: LiveMetrics
     runtime: ProcessRuntime
     preparer: Preparer
     store: Store
@@ -83,7 +86,8 @@ async def build(settings: Settings, paths: Paths, installation: str, clock: Cloc
         operator_config=True,
     )
     certificate = await asyncio.to_thread(_certificate, settings, paths, clock.now())
-    router = EnvoyRouter(_router_settings(settings, paths, installation))
+    metrics = LiveMetrics(secrets.token_hex(8), clock, lambda: router.connected)
+    router = EnvoyRouter(_router_settings(settings, paths, installation), heard=metrics.heard)
     if certificate is not None:
         router.set_certificate(certificate)
     store = Store(f"sqlite:///{paths.database}")
@@ -99,7 +103,7 @@ async def build(settings: Settings, paths: Paths, installation: str, clock: Cloc
         conda=settings.conda is not None,
     )
     address = address_of(settings)
-    return Parts(settings, paths, source, router, runtime, preparer, store, reconciler, address, certificate)
+    return Parts(settings, paths, source, router, metrics, runtime, preparer, store, reconciler, address, certificate)
 
 
 def _runtime(

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Protocol
 
 from forge.snapshot import Difference, SourceSeen
+from observability.evidence import Reading
 from router.table import EndpointRoute, RouterSeen
 from runtime.replica import ReleaseSeen, ReleaseWant
 from spec.release import ReleaseRef
@@ -72,4 +73,19 @@ class Runtime(Protocol):
 
     def subscribe(self, changed: Callable[[ReleaseRef], None]) -> None:
         """Call `changed(release)` on the event loop whenever `seen` differs for it."""
+        ...
+
+
+class Metrics(Protocol):
+    """What live requests show."""
+
+    def reading(self, endpoint: str) -> Reading | None:
+        """Counters of the endpoint's attempts by release; None: metrics are gone, which is not silence.
+
+        Only attempts while the endpoint's route had releases on trial are counted.
+        """
+        ...
+
+    def subscribe(self, changed: Callable[[str], None]) -> None:
+        """Call `changed(endpoint)` on the event loop, at most every 0.25 s, when there are new attempts."""
         ...

@@ -119,7 +119,15 @@ def _grpc_cluster(name: str, socket: Path) -> Mapping[str, Any]:
 
 def _stats_kept() -> list[Mapping[str, Any]]:
     """Everything per cluster that nobody reads stays out: it is most of the memory at thousands of endpoints."""
-    prefixes = (f"{STATS_PREFIX}.", "server.", "cluster_manager.", "listener_manager.", "control_plane.", "overload.")
+    prefixes = (
+        f"{STATS_PREFIX}.",
+        "server.",
+        "cluster_manager.",
+        "listener_manager.",
+        "control_plane.",
+        "overload.",
+        "access_logs.",
+    )
     return [
         *({"prefix": prefix} for prefix in prefixes),
         {"prefix": f"http.{HTTP_STAT_PREFIX}.downstream_"},

@@ -13,9 +13,11 @@ import grpc
 from router import names
 from router.access_log import loggers
 from router.admin import Admin
+from router.attempts import Attempt
 from router.binary import Options
 from router.bootstrap import Sockets, bootstrap
 from router.desired import Desired, Entry
+from router.evidence import Evidence
 from router.in_flight import InFlight
 from router.listener import certificate, listener
 from router.log_files import Rotation
@@ -46,12 +48,14 @@ class EnvoyRouter:
         settings: RouterSettings,
         *,
         handlers: Sequence[grpc.GenericRpcHandler] = (),
+        heard: Callable[[Sequence[Attempt]], None] | None = None,
         process_changed: Callable[[ProcessSeen], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self.process = EnvoyProcess(_envoy_settings(settings), _bootstrap(settings), process_changed)
-        self._handlers = handlers
+        self.evidence = Evidence(heard or _unheard)
+        self._handlers = (self.evidence.handler, *handlers)
         self._clock = clock
         self._desired = Desired(by_host=bool(settings.domain))
         self._plane = ControlPlane(self._desired, self._changed, self._connected)
@@ -69,6 +73,11 @@ class EnvoyRouter:
     def admin(self) -> Admin:
         """The client of Envoy's admin socket."""
         return self.process.admin
+
+    @property
+    def connected(self) -> bool:
+        """Whether an Envoy is connected; evidence of what it serves comes over the same socket."""
+        return bool(self._plane.live)
 
     @property
     def sent(self) -> Sent:
@@ -104,6 +113,7 @@ class EnvoyRouter:
         else:
             await self.process.detach()
         await self._plane.close()
+        await self.evidence.ended()
 
     def put(self, route: EndpointRoute) -> int:
         """Make this the endpoint's route; return its generation. Equal to what was last put: nothing happens."""
@@ -241,6 +251,10 @@ class EnvoyRouter:
             else:
                 self._tell(tuple(self._seen))
                 return
+
+
+def _unheard(_batch: Sequence[Attempt]) -> None:
+    """Nobody listens."""
 
 
 def _envoy_settings(settings: RouterSettings) -> EnvoySettings:

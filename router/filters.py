@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from router.attempts import attempt_log
 from router.names import EXTENSIONS, JWT_FILTER, KEY_FILTER, OTHER_SCHEMES
 
 _Fields = dict[str, Any]
@@ -41,6 +42,7 @@ def http_filters(max_request_bytes: int) -> list[_Fields]:
         "@type": f"{EXTENSIONS}filters.http.router.v3.Router",
         "suppress_envoy_headers": True,
         "upstream_http_filters": _upstream(max_request_bytes),
+        "upstream_log": [attempt_log()],
     }
     return [
         {"name": KEY_FILTER, "disabled": True, "typed_config": key},

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+from router.attempts import request_log
 from router.bootstrap import HTTP_STAT_PREFIX
 from router.filters import http_filters
 from router.names import BY_HOST, EXTENSIONS, HOST_HEADER, LISTENER_NAME, PATH_HEADER, SERVER_SECRET
@@ -66,7 +67,7 @@ def _connection_manager(settings: RouterSettings, access_log: Sequence[_Fields])
         "http_filters": http_filters(settings.max_request_bytes),
         "early_header_mutation_extensions": [_early_headers(settings.domain)],
         "local_reply_config": local_replies(),
-        "access_log": list(access_log),
+        "access_log": [*access_log, request_log()],
         "use_remote_address": True,
         "always_set_request_id_in_response": True,
         "normalize_path": True,

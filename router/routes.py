@@ -7,6 +7,7 @@ a release or a deployment, then what is answered 404.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from router.attempts import SHIELDED
 from router.clusters import duration
 from router.names import (
     BY_HOST,
@@ -136,7 +137,15 @@ def _split(route: EndpointRoute, base: str, backends: Mapping[str, Backend]) -> 
             condition["runtime_fraction"] = {"default_value": fraction}
         for path, rewrite in _paths(base, backend):
             action = _action(route.endpoint, backend, rewrite) | _mirror(route)
-            yield _route(route.endpoint, backend, path | condition, action, "split")
+            yield _on_trial(_route(route.endpoint, backend, path | condition, action, "split"), route, backend)
+
+
+def _on_trial(split: _Fields, route: EndpointRoute, backend: Backend) -> _Fields:
+    """Make each request of a split evidence while a release is judged; pinned requests never are."""
+    if route.trial:
+        shielded = bool(route.shield) and backend.release in route.trial
+        split["metadata"]["filter_metadata"][METADATA]["trial"] = SHIELDED if shielded else "1"
+    return split
 
 
 def _pinned(endpoint: str, base: str, backend: Backend, pin: tuple[str, str]) -> Iterator[_Fields]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 
 from forge.snapshot import Difference, Snapshot, SourceSeen
+from observability.evidence import NOTHING, Reading, Tally
 from router.table import EndpointRoute, RouterSeen, RouteSeen
 from runtime.replica import Preparation, ReleaseSeen, ReleaseWant, ReplicaSeen, ReplicaState, Stage
 from spec.errors import TransientError
@@ -187,3 +188,34 @@ class MemoryRuntime:
     def _tell(self, release: ReleaseRef) -> None:
         for changed in self._subscribers:
             changed(release)
+
+
+class MemoryMetrics:
+    """Attempts are counted by hand; `away` is metrics that are gone."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.epoch = "e1"
+        self._tallies: dict[str, dict[str, Tally]] = {}
+        self._subscribers: list[Callable[[str], None]] = []
+
+    def count(self, endpoint: str, release: str, tally: Tally) -> None:
+        releases = self._tallies.setdefault(endpoint, {})
+        releases[release] = releases.get(release, NOTHING) + tally
+        for changed in self._subscribers:
+            changed(endpoint)
+
+    def begin_anew(self, epoch: str) -> None:
+        self.epoch = epoch
+        self._tallies.clear()
+
+    def reading(self, endpoint: str) -> Reading | None:
+        if self.away:
+            return None
+        return Reading(self.epoch, datetime.now(UTC), dict(self._tallies.get(endpoint, {})))
+
+    def subscribe(self, changed: Callable[[str], None]) -> None:
+        self._subscribers.append(changed)
+
+    def forget_subscribers(self) -> None:
+        self._subscribers.clear()

@@ -5,12 +5,13 @@ import contextlib
 import json
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
 
+from router.attempts import Attempt
 from router.envoy import EnvoyRouter
 from router.settings import RouterSettings
 from router.table import TOTAL, Backend, EndpointRoute, Host, KeyAuth
@@ -165,6 +166,7 @@ class Rig:
     settings: RouterSettings
     router: EnvoyRouter
     stack: contextlib.AsyncExitStack
+    heard: Callable[[Sequence[Attempt]], None] | None = None
 
     async def server(self, name: str, *, sync: bool = False) -> Server:
         server = await Server(name, sync=sync).start()
@@ -209,7 +211,7 @@ class Rig:
         self.settings = replace(self.settings, **settings)
         entries = self.router._desired.entries.values()  # noqa: SLF001 - Envoy may not have answered yet
         await self.router.close()
-        self.router = EnvoyRouter(self.settings)
+        self.router = EnvoyRouter(self.settings, heard=self.heard)
         for entry in entries:
             if entry.route is not None:
                 self.router.put(entry.route)
