@@ -1,13 +1,12 @@
 """What the reading commands print for people: the worst first to find, 80 columns wide."""
 
-import re
 import sys
 from collections.abc import Iterable
 
 from rich.text import Text
 
 from console.gist import LOG, gist
-from console.screen import entry, nearest, out, print_table, prose, say, shares, short, tone
+from console.screen import count, entry, nearest, out, print_table, prose, say, shares, short, tone
 from console.shapes import (
     Condition,
     DeploymentDetail,
@@ -17,13 +16,12 @@ from console.shapes import (
     EventShape,
     ProblemShape,
     Shape,
-    SourceShape,
     Status,
     SyncOutcome,
 )
 
 CLOCK = "%H:%M:%S"
-RELEASE = re.compile(r"[\w-]+@[0-9a-f]{8,}")
+MOST_NAMED = 5
 MANY, NEAREST = 12, 5
 """More allowed words than the first are not listed; only so many of them are."""
 
@@ -49,7 +47,7 @@ def print_status(found: Status | EndpointStatus) -> None:
         return _print_detail(found)
     if isinstance(found, EndpointStatus):
         return None
-    _print_source(found.source)
+    _print_source(found)
     if found.endpoints:
         say("")
         print_table(("ENDPOINT", "STATE", "READY", "LIVE TRAFFIC"), map(_row, found.endpoints))
@@ -84,12 +82,13 @@ def state_of(endpoint: EndpointStatus) -> str:
     return "Held" if found and found.reason == "RemovalHeld" else endpoint.provisioning_state
 
 
-def _print_source(source: SourceShape) -> None:
+def _print_source(found: Status) -> None:
+    source = found.source
     where = source.repository + (f", branch {source.branch}" if source.branch else "")
     where += f", folder {source.path}" if source.path else ""
     checked = f", last looked at {source.checked_at.astimezone():{CLOCK}}" if source.checked_at else ""
     say(f"Source   {where}{checked}")
-    say(f"Commit   {_commits(source)}")
+    prose(f"Commit   {_commits(found)}")
     if source.problem:
         prose(f"Problem  {source.problem}", style="bold red")
     if source.held:
@@ -99,13 +98,29 @@ def _print_source(source: SourceShape) -> None:
             prose(f"{condition.type}: {condition.reason}: {condition.message}", style="bold red")
 
 
-def _commits(source: SourceShape) -> str:
+def _commits(found: Status) -> str:
+    source = found.source
     if source.attempted_commit is None:
         return "none read yet"
     if source.attempted_commit == source.applied_commit:
         return f"{short(source.applied_commit)} is live"
-    before = f"; fully live was last {short(source.applied_commit)}" if source.applied_commit else ""
-    return f"{short(source.attempted_commit)} is being applied{before}"
+    before = f" Fully live was last {short(source.applied_commit)}." if source.applied_commit else ""
+    return f"{short(source.attempted_commit)} {_progress(found)}{before}"
+
+
+def _progress(found: Status) -> str:
+    """How far the newest commit is, and what to do where waiting does not help."""
+    errors = sum(problem.severity == "error" for problem in found.source.problems)
+    failed = [one for one in found.endpoints if state_of(one) == "Failed"]
+    if errors:
+        return f"has {count(errors, 'error')}, shown below: mend the files and commit."
+    if failed:
+        named = ", ".join(one.name for one in failed[:MOST_NAMED])
+        return f"failed for {named}: see below, then commit a mend or revert it."
+    if found.source.held:
+        return "is held, since it removes so much."
+    ready = sum(one.ready for one in found.endpoints)
+    return f"is being applied: {ready} of {len(found.endpoints)} endpoints are Ready."
 
 
 def _print_held(commit: str, removes: Iterable[str]) -> None:
@@ -119,9 +134,16 @@ def _print_trouble(endpoint: EndpointStatus) -> None:
         return
     say("")
     say(f"{endpoint.name}: {found.reason}", tone(state_of(endpoint)))
-    prose(gist(found.message), 2)
+    prose(_told(found.reason, found.message), 2)
     if LOG in found.message:
         say(f"  all of it: headgate status {endpoint.name}")
+
+
+def _told(reason: str, message: str) -> str:
+    """The gist of a condition; what is wrong in files is listed with its place elsewhere, and not said twice."""
+    if reason != "InvalidSpec":
+        return gist(message)
+    return f"its files have errors, listed below; {message.rpartition('; ')[2]}"
 
 
 def _print_detail(endpoint: EndpointDetail) -> None:
@@ -129,6 +151,7 @@ def _print_detail(endpoint: EndpointDetail) -> None:
         ("Endpoint", endpoint.name),
         ("State", state_of(endpoint)),
         ("URL", endpoint.scoring_uri),
+        ("OpenAPI", endpoint.openapi_uri),
         ("Auth", endpoint.auth_mode),
         ("File", endpoint.file),
         ("Asked", shares(endpoint.traffic)),
@@ -206,11 +229,10 @@ def print_outcome(outcome: SyncOutcome) -> None:
     )
     if outcome.held:
         _print_held(outcome.held.commit, outcome.held.removes)
+    for one in waiting:
+        say(f"\n{one.name}: {one.state}, {one.reason}", tone(one.state))
+        prose(_told(one.reason, one.message), 2)
     print_problems(outcome.problems)
-    if waiting:
-        for one in waiting:
-            say(f"\n{one.name}: {one.state}, {one.reason}", tone(one.state))
-            prose(gist(one.message), 2)
 
 
 def print_event(event: EventShape) -> None:

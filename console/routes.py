@@ -100,7 +100,7 @@ async def read_keys(service: Ask, name: str) -> Keys:
 
 @router.post("/endpoints/{name}/keys/rotate")
 async def rotate_key(service: Ask, name: str, body: Rotation) -> Keys:
-    """Replace one key."""
+    """Replace one key; as in Azure, the body says which."""
     return await service.rotate(name, body.key_type)
 
 

@@ -134,6 +134,11 @@ def brief(release: str) -> str:
     return deployment + at + digest[:7]
 
 
+def count(number: int, noun: str) -> str:
+    """`1 error`, `2 errors`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def nearest(word: str, options: Sequence[str], count: int) -> list[str]:
     """The options most like a word, the best first."""
     from difflib import SequenceMatcher

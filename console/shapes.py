@@ -193,7 +193,7 @@ KeyType = Literal["primary", "secondary"]
 class Rotation(Shape):
     """Which key to replace, in Azure's word."""
 
-    key_type: KeyType = "primary"
+    key_type: KeyType
 
 
 class Token(Shape):

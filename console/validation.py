@@ -28,19 +28,26 @@ def print_catalog(catalog: Catalog) -> None:
     found = Problems.of(catalog.problems).problems
     print_problems(found)
     errors = sum(problem.severity == "error" for problem in found)
-    endpoints = catalog.endpoints.values()
-    deployments = sum(len(endpoint.deployments) for endpoint in endpoints)
-    good = f"{_count(len(endpoints), 'endpoint')}, {_count(deployments, 'deployment')}"
     if not found:
-        return screen.say(f"{good}: no problems.", "green")
-    worst = "bold red" if errors else "yellow"
-    return screen.say(
-        f"\n{good} without errors; {_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}.", worst
-    )
+        return screen.say(f"No problems: {_declared(catalog)}.", "green" if catalog.endpoints else "yellow")
+    counts = [screen.count(errors, "error")] if errors else []
+    counts += [screen.count(len(found) - errors, "warning")] if len(found) > errors else []
+    return screen.say(f"\n{', '.join(counts)}. {_good(catalog)}.", "bold red" if errors else "yellow")
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def _declared(catalog: Catalog) -> str:
+    deployments = sum(len(endpoint.deployments) for endpoint in catalog.endpoints.values())
+    if not catalog.endpoints:
+        return "but no endpoint is declared here"
+    return f"{screen.count(len(catalog.endpoints), 'endpoint')}, {screen.count(deployments, 'deployment')}"
+
+
+def _good(catalog: Catalog) -> str:
+    """How many endpoints have no error."""
+    total = len({*catalog.endpoints, *catalog.broken})
+    if not total:
+        return "No endpoint is declared"
+    return f"{len(catalog.endpoints)} of {screen.count(total, 'endpoint')} can be served"
 
 
 def print_schemas(name: str | None, output: Path | None) -> None:

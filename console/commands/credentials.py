@@ -1,8 +1,10 @@
 """Commands for credentials: keys show, keys rotate, token."""
 
+import sys
 from enum import StrEnum
 from typing import Annotated
 
+import click
 import typer
 
 from console.options import JsonOption, takes_state
@@ -34,15 +36,19 @@ def show(name: EndpointArgument, *, as_json: JsonOption = False, **flags: object
 def rotate(
     name: EndpointArgument,
     *,
-    key_type: Annotated[KeyType, typer.Option("--key-type", "--key", help="Which key to replace.")] = KeyType.PRIMARY,
+    key_type: Annotated[
+        KeyType | None,
+        typer.Option("--key-type", "--key", help="Which key to replace; without it you are asked on a terminal."),
+    ] = None,
     as_json: JsonOption = False,
     **flags: object,
 ) -> None:
-    """Replace one key; the other stays, so callers can move to it first and lose no request."""
+    """Replace one key, as Azure's regenerate-keys: the other stays, so move callers to that one first."""
     from console import screen
     from console.hints import paste
     from console.session import connect
 
+    key_type = key_type or _ask(name)
     with connect(flags) as client:
         found = client.rotate(name, key_type.value)
         state = client.paths.state
@@ -52,6 +58,18 @@ def rotate(
         f"The {key_type.value} key of {name} is new, and the old one is no longer accepted.\n"
         f"Show it with: {paste('keys', 'show', name, state=state)}"
     )
+
+
+def _ask(name: str) -> KeyType:
+    """Which key, from whoever sits there: the old one is refused at once, so it is never guessed."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise typer.BadParameter("say which key is replaced: primary or secondary", param_hint="--key-type")
+    chosen: str = typer.prompt(
+        f"Which key of {name} is replaced? Callers that use it are refused at once",
+        type=click.Choice([one.value for one in KeyType]),
+        err=True,
+    )
+    return KeyType(chosen)
 
 
 @takes_state

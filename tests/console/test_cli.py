@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from console.commands import credentials
 from console.paths import Paths
 from console.service import EventQuery, LogQuery
 from console.shapes import EventShape, LiveRelease, LogLine, ProblemShape, Status
@@ -47,7 +48,7 @@ def test_status_says_what_is_not_well_and_why(run: Run, live: "FakeService", giv
     assert found.code == 0
     assert "iris" in found.out
     assert "churn: EnvironmentBuildFailed\n  no version of sklern exists" in found.out
-    assert "fully live was last 0badc0f" in found.out
+    assert "3f2a9c4 failed for churn: see below, then commit a mend or revert it. Fully live was last" in found.out
     assert run("status", "--exit-code").code == 1
 
 
@@ -64,6 +65,30 @@ def test_status_of_one_endpoint_shows_url_and_replicas(run: Run) -> None:
     found = run("status", "iris").out
     assert "https://127.0.0.1:8443/endpoints/iris/score" in found
     assert "iris-blue-1" in found
+
+
+def test_status_says_how_far_a_commit_is(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
+    waits = given.endpoint("churn", given.condition("Ready", "Unknown", "Preparing", "building"), state="Creating")
+    known = given.source(applied_commit=given.OLDER)
+    live.state = Status(source=known, endpoints=(given.endpoint("iris"), waits))
+    assert "3f2a9c4 is being applied: 1 of 2 endpoints are Ready." in run("status").out
+    held = given.source(applied_commit=given.OLDER, held=given.held("a"))
+    live.state = Status(source=held, endpoints=(given.endpoint("iris"),))
+    assert "3f2a9c4 is held, since it removes so much." in run("status").out
+
+
+def test_a_wrong_file_is_told_once_with_its_place(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
+    wrong = ProblemShape(
+        file="iris/endpoint.yml", line=3, column=1, field="traffic", found="90", allowed="0 or 100",
+        message="adds up to 90 percent", severity="error",
+    )  # fmt: skip
+    said = "iris/endpoint.yml:3:1: traffic: adds up to 90 percent; the last good spec goes on"
+    broken = given.endpoint("iris", given.condition("Ready", "False", "InvalidSpec", said), state="Failed")
+    live.state = Status(source=given.source(problems=(wrong,), applied_commit=given.OLDER), endpoints=(broken,))
+    for found in (run("status").out, run("sync").out):
+        assert found.count("adds up to 90 percent") == 1
+        assert "its files have errors, listed below; the last good spec goes on" in found
+    assert "has 1 error, shown below: mend the files and commit." in run("status").out
 
 
 def test_status_shows_held_removals_and_how_to_confirm(run: Run, live: "FakeService", given: SimpleNamespace) -> None:
@@ -217,6 +242,18 @@ def test_keys(run: Run, live: "FakeService") -> None:
     assert "secondary key of iris is new" in found.out
     assert "new-key" not in found.out
     assert live.calls[-1] == ("rotate", "iris", "secondary")
+
+
+def test_which_key_is_replaced_is_never_guessed(
+    run: Run, live: "FakeService", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = run("keys", "rotate", "iris")
+    assert (found.code, live.calls) == (2, [])
+    assert "say which key is replaced" in found.err
+    terminal = SimpleNamespace(isatty=lambda: True)
+    monkeypatch.setattr(credentials, "sys", SimpleNamespace(stdin=terminal, stderr=terminal))
+    assert run("keys", "rotate", "iris", stdin="third\nsecondary\n").code == 0
+    assert live.calls == [("rotate", "iris", "secondary")]
 
 
 def test_token(run: Run, live: "FakeService", given: SimpleNamespace) -> None:

@@ -53,7 +53,14 @@ def test_a_good_folder_is_0_and_counted(run: Run, folder: Path) -> None:
     found = run("validate", str(folder))
     assert (found.code, found.err) == (0, "")
     assert "1 endpoint, 1 deployment" in found.out.splitlines()[-1]
-    assert "0 errors" in found.out or "no problems" in found.out
+    assert found.out == "No problems: 1 endpoint, 1 deployment.\n"
+
+
+def test_the_last_line_counts_errors_and_what_is_left(run: Run, folder: Path, tmp_path: Path) -> None:
+    (folder / "endpoint.yml").write_text(ENDPOINT.replace("traffic", "trafic"))
+    assert run("validate", str(folder)).out.splitlines()[-1] == "1 error. 0 of 1 endpoint can be served."
+    empty = run("validate", str(tmp_path))
+    assert (empty.code, empty.out) == (0, "No problems: but no endpoint is declared here.\n")
 
 
 def test_every_problem_is_printed_with_its_place(run: Run, folder: Path) -> None:
@@ -81,7 +88,7 @@ def test_what_is_left_out_is_a_warning(run: Run, folder: Path) -> None:
     found = run("validate", str(folder))
     assert found.code == 0
     assert "bell\\x07" in found.out
-    assert "0 errors, 1 warning" in found.out.splitlines()[-1]
+    assert found.out.splitlines()[-1] == "1 warning. 1 of 1 endpoint can be served."
 
 
 def test_a_configured_conda_takes_what_only_conda_has(run: Run, folder: Path) -> None:
