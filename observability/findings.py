@@ -33,7 +33,7 @@ MARGIN: Final = 0.01
 """A difference in error rates that is small enough to be called good."""
 TAIL_MARGIN: Final = 0.5
 """The same for latency, as a part of the tail beyond the quantile."""
-MOST: Final = 1 / 3
+MOST: Final = 0.25
 """A candidate that fails more than this share needs no comparison, unless stable may do the same."""
 MOST_ALPHA: Final = 0.05
 """The part of the false-alarm rate that this takes."""
@@ -58,12 +58,10 @@ def against_stable(gate: Gate, stages: Sequence[Stage], alpha: float) -> Finding
     """Hold the candidate against what stable did at the same time."""
     if gate.metric == "latency":
         return _slower_than_stable(gate, stages, alpha)
-    most = _most_fail(gate, stages, alpha * MOST_ALPHA)
-    if most is Finding.MOST_REQUESTS_FAIL:
-        return most
     trials = [_trial(stage, failures(gate, stage.candidate), failures(gate, stage.stable)) for stage in stages]
     if worse(trials, max(0.0, gate.tolerance)) >= -math.log(alpha * (1 - MOST_ALPHA)):
         return Finding.WORSE_THAN_STABLE
+    most = _most_fail(gate, stages, alpha * MOST_ALPHA)
     if most is not None:
         return most
     if not any(trial.stable.total for trial in trials):
@@ -72,31 +70,37 @@ def against_stable(gate: Gate, stages: Sequence[Stage], alpha: float) -> Finding
     return Finding.WITHIN_LIMITS if shown else Finding.UNDECIDED
 
 
-def against_past(gate: Gate, candidate: Tally, stable: Tally, alpha: float) -> Finding:
-    """Hold the candidate against what stable did before; half of `alpha` for each of the two bounds."""
+def against_past(gate: Gate, stages: Sequence[Stage], alpha: float) -> Finding:
+    """Hold the candidate against what stable did at another time; half of `alpha` for each of the two bounds."""
     if gate.metric == "latency":
-        return _slower_than_past(gate, candidate, stable, alpha / 2)
-    most = _most_fail(gate, [Stage(WHOLE, candidate, stable)], alpha * MOST_ALPHA)
+        return _slower_than_past(gate, stages, alpha / 2)
+    most = _most_fail(gate, stages, alpha * MOST_ALPHA)
     if most is not None:
         return most
-    mine, theirs = failures(gate, candidate), failures(gate, stable)
+    mine, theirs = [failures(gate, stage.candidate) for stage in stages], failures(gate, stables(stages))
     if not theirs.total:
         return Finding.NO_STABLE_EVIDENCE
     half, slack = alpha * (1 - MOST_ALPHA) / 2, max(gate.tolerance, MARGIN)
-    if above([mine], upper(theirs, half) + slack) >= -math.log(half):
+    if above(mine, upper(theirs, half) + slack) >= -math.log(half):
         return Finding.WORSE_THAN_STABLE
-    shown = below(mine, lower(theirs, half) + slack) >= -math.log(half)
+    shown = below(sum(mine, Count()), lower(theirs, half) + slack) >= -math.log(half)
     return Finding.WITHIN_LIMITS if shown else Finding.UNDECIDED
 
 
 def candidates(stages: Sequence[Stage]) -> Tally:
     """All attempts on the candidate."""
-    return sum((stage.candidate for stage in stages), NOTHING)
+    return _total([stage.candidate for stage in stages])
 
 
 def stables(stages: Sequence[Stage]) -> Tally:
     """All attempts on the stable releases."""
-    return sum((stage.stable for stage in stages), NOTHING)
+    return _total([stage.stable for stage in stages])
+
+
+def _total(tallies: Sequence[Tally]) -> Tally:
+    outcomes = zip(NOTHING.outcomes, *(tally.outcomes for tally in tallies), strict=True)
+    latency = zip(NOTHING.latency, *(tally.latency for tally in tallies), strict=True)
+    return Tally(tuple(map(sum, outcomes)), tuple(map(sum, latency)))
 
 
 def _most_fail(gate: Gate, stages: Sequence[Stage], alpha: float) -> Finding | None:
@@ -120,18 +124,20 @@ def _slower_than_stable(gate: Gate, stages: Sequence[Stage], alpha: float) -> Fi
     return Finding.WITHIN_LIMITS if shown else Finding.UNDECIDED
 
 
-def _slower_than_past(gate: Gate, candidate: Tally, stable: Tally, alpha: float) -> Finding:
+def _slower_than_past(gate: Gate, stages: Sequence[Stage], alpha: float) -> Finding:
     """Bad when the candidate's quantile is surely above a bound that stable's is surely below."""
-    share, factor, needed = gate.quantile or 0.0, 1 + gate.tolerance, -math.log(alpha)
+    share, factor, needed = gate.quantile or 0.0, 1 + max(0.0, gate.tolerance), -math.log(alpha)
+    stable = stables(stages)
     if not sum(stable.latency):
         return Finding.NO_STABLE_EVIDENCE
     shown = (ms for ms in BOUNDS_MS if below(quantiles.surely_slower(stable, ms), 1 - share) >= needed)
     bound = next(shown, None)
     if bound is None:
         return Finding.UNDECIDED
-    if above([quantiles.surely_slower(candidate, bound * factor)], 1 - share) >= needed:
+    slow = [quantiles.surely_slower(stage.candidate, bound * factor) for stage in stages]
+    if above(slow, 1 - share) >= needed:
         return Finding.WORSE_THAN_STABLE
-    good = below(quantiles.perhaps_slower(candidate, bound * factor), 1 - share) >= needed
+    good = below(quantiles.perhaps_slower(candidates(stages), bound * factor), 1 - share) >= needed
     return Finding.WITHIN_LIMITS if good else Finding.UNDECIDED
 
 

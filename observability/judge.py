@@ -1,6 +1,6 @@
 """A gate's verdict on a candidate from the evidence of a rollout so far; pure, and may be asked at any time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from observability import fixed_window
@@ -24,37 +24,27 @@ _VERDICTS: Final = {
     Finding.MOST_REQUESTS_FAIL: Verdict.BAD,
     Finding.WITHIN_LIMITS: Verdict.GOOD,
 }
+_Comparison = Callable[[Gate, Sequence[Stage], float], Finding]
 _ORDER: Final = tuple(Finding)
 
 
 def judge(gate: Gate, stages: Sequence[Stage], alpha: float) -> Judgement:
     """Judge an `error_rate` or `latency` gate by all stages since the first share (`threshold`: by one window).
 
+    A stage may be cut in time: in shorter ones a candidate that breaks late is seen sooner.
     `alpha` is how often a candidate within its limits may be called bad by a sequential gate that is always watched.
     """
-    if not sound(stages):
-        return _judgement(gate, Finding.BAD_EVIDENCE, NOTHING, NOTHING)
-    candidate, stable = candidates(stages), stables(stages)
-    if not _has_limit(gate):
-        return _judgement(gate, Finding.NO_LIMIT, candidate, stable)
-    found = [fixed_window.find(gate, stages)] if gate.test == "threshold" else _sequential(gate, stages, alpha)
-    if stages and _is_full(gate, stages[-1].candidate):
-        found.append(Finding.AT_CAPACITY)
-    return _judgement(gate, _weightiest(found), candidate, stable)
+    return _judge(gate, stages, alpha, against_stable)
 
 
-def judge_frozen(gate: Gate, candidate: Tally, stable: Tally, alpha: float) -> Judgement:
-    """Judge a promoted release by its evidence since promotion, and the former release's from the rollout."""
-    evidence = [Stage(WHOLE, candidate, stable)]
-    if gate.test == "threshold" or not gate.compare_stable or not sound(evidence) or not _has_limit(gate):
-        return judge(gate, evidence, alpha)
-    each = alpha / 2 if gate.max is not None else alpha
-    found = [against_past(gate, candidate, stable, each), *_floor(gate, candidate)]
-    if gate.max is not None:
-        found.append(against_maximum(gate, evidence, each))
-    if _is_full(gate, candidate):
-        found.append(Finding.AT_CAPACITY)
-    return _judgement(gate, _weightiest(found), candidate, stable)
+def judge_frozen(gate: Gate, candidate: Tally | Sequence[Tally], stable: Tally, alpha: float) -> Judgement:
+    """Judge a promoted release by its evidence since promotion, against the former release's from the rollout.
+
+    In several consecutive pieces the candidate's evidence shows sooner that it broke late.
+    """
+    first, *later = [candidate] if isinstance(candidate, Tally) else candidate or [NOTHING]
+    stages = [Stage(WHOLE, first, stable), *(Stage(WHOLE, piece) for piece in later)]
+    return _judge(gate, stages, alpha, against_past)
 
 
 def alpha_each(policy: RolloutPolicy) -> float:
@@ -66,18 +56,36 @@ def alpha_each(policy: RolloutPolicy) -> float:
     return policy.false_alarm_rate / max(1, sharing)
 
 
-def _sequential(gate: Gate, stages: Sequence[Stage], alpha: float) -> list[Finding]:
+def _judge(gate: Gate, stages: Sequence[Stage], alpha: float, compare: _Comparison) -> Judgement:
+    if not sound(stages):
+        return _judgement(gate, Finding.BAD_EVIDENCE, NOTHING, NOTHING)
+    candidate, stable = candidates(stages), stables(stages)
+    if not _has_limit(gate):
+        return _judgement(gate, Finding.NO_LIMIT, candidate, stable)
+    if gate.test == "threshold":
+        found = [fixed_window.find(gate, stages)]
+    elif answers(gate, candidate) >= max(1, gate.min_requests):
+        found = _sequential(gate, stages, alpha, compare)
+    else:
+        found = [Finding.NOT_ENOUGH_TRAFFIC, *_early(gate, stages, alpha, compare)]
+    if stages and _is_full(gate, stages[-1].candidate):
+        found.append(Finding.AT_CAPACITY)
+    return _judgement(gate, min(found, key=_ORDER.index), candidate, stable)
+
+
+def _sequential(gate: Gate, stages: Sequence[Stage], alpha: float, compare: _Comparison) -> list[Finding]:
     each = alpha / 2 if gate.max is not None and gate.compare_stable else alpha
-    found = _floor(gate, candidates(stages))
+    found = []
     if gate.max is not None:
         found.append(against_maximum(gate, stages, each))
     if gate.compare_stable:
-        found.append(against_stable(gate, stages, each))
+        found.append(compare(gate, stages, each))
     return found
 
 
-def _floor(gate: Gate, candidate: Tally) -> list[Finding]:
-    return [Finding.NOT_ENOUGH_TRAFFIC] if answers(gate, candidate) < max(1, gate.min_requests) else []
+def _early(gate: Gate, stages: Sequence[Stage], alpha: float, compare: _Comparison) -> list[Finding]:
+    """Errors may tell below the sample floor; the first answers of a new release may be slow without it being so."""
+    return _sequential(gate, stages, alpha, compare) if gate.metric == "error_rate" else []
 
 
 def _has_limit(gate: Gate) -> bool:
@@ -88,10 +96,6 @@ def _has_limit(gate: Gate) -> bool:
 def _is_full(gate: Gate, candidate: Tally) -> bool:
     asked = sum(candidate.outcomes)
     return REFUSED not in gate.outcomes and asked >= FULL_AFTER and candidate.count((REFUSED,)) > FULL * asked
-
-
-def _weightiest(found: Sequence[Finding]) -> Finding:
-    return min(found, key=_ORDER.index)
 
 
 def _judgement(gate: Gate, finding: Finding, candidate: Tally, stable: Tally) -> Judgement:

@@ -11,11 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-UP: Final = (1.25, 1.5, 2.0, 3.0, 5.0, 9.0, 17.0, 65.0, 513.0, math.inf)
-"""Bets that the odds are so many times what is allowed."""
-DOWN: Final = (0.9, 0.8, 0.65, 0.5, 0.3, 0.15, 0.05, 0.0)
+UP: Final = (1.25, 1.5, 2.0, 3.0, 5.0, 9.0, 17.0, 65.0, 513.0, 1e9)
+"""Bets that the odds are so many times what is allowed; the last is as good as "all of them"."""
+DOWN: Final = (0.9, 0.8, 0.65, 0.5, 0.3, 0.15, 0.05, 1e-9)
+"""Bets that they are so much less; the last is as good as "none"."""
 FIRST: Final = 0.75
 """Weight of the bets that begin with the first stage; the others share the rest."""
+NEARLY: Final = 1 - 1e-9
+"""No bet risks all that there is."""
 PULL: Final = 50
 """So many attempts at the share that was asked for are mixed into the share that was seen."""
 
@@ -57,7 +60,7 @@ def above(counts: Sequence[Count], limit: float) -> float:
         return 0.0
     if limit <= 0:
         return math.inf if any(count.failed for count in counts) else 0.0
-    return _from_any_stage([[_lift(count, limit, ratio) for ratio in UP] for count in counts])
+    return _from_any_stage([_lifts(count, limit, UP) for count in counts])
 
 
 def below(count: Count, limit: float) -> float:
@@ -66,7 +69,7 @@ def below(count: Count, limit: float) -> float:
         return math.inf
     if limit <= 0:
         return 0.0
-    return _mean([_lift(count, limit, ratio) for ratio in DOWN])
+    return _mean(_lifts(count, limit, DOWN))
 
 
 def worse(trials: Sequence[Trial], tolerance: float) -> float:
@@ -98,37 +101,33 @@ def lower(count: Count, alpha: float) -> float:
     return _bisect(count, alpha, upwards=False)
 
 
-def _lift(count: Count, limit: float, ratio: float) -> float:
-    """Log likelihood ratio of odds that are `ratio` times those of `limit`, against `limit`."""
-    if math.isinf(ratio):
-        return _times(count.failed, -math.log(limit)) if count.failed == count.total else -math.inf
-    gain = _times(count.failed, math.log(ratio) if ratio else -math.inf)
-    return gain - _times(count.total, math.log1p(limit * (ratio - 1)))
+def _lifts(count: Count, limit: float, ratios: Sequence[float]) -> list[float]:
+    """Log likelihood ratios of odds that are so many times those of `limit`, against `limit`."""
+    failed, total = count.failed, count.total
+    return [failed * math.log(ratio) - total * math.log1p(limit * (ratio - 1)) for ratio in ratios]
 
 
 def _bets(trial: Trial, share: float, tolerance: float, ratios: Sequence[float]) -> list[float]:
-    """Logs of stakes on 1[c]/share - 1[s]/(1 - share) over the failures, whose mean is `tolerance` at most."""
-    if not 0 < share < 1:
+    """Logs of stakes on 1[c]/share - 1[s]/(1 - share) over the failures, whose mean is `tolerance` at most.
+
+    Without tolerance that is a bet on how many of the failures are the candidate's.
+    """
+    if not 0 < share < 1 or tolerance >= 1:
         return [0.0] * len(ratios)
-    mine = Count(trial.candidate.failed, trial.candidate.failed + trial.stable.failed)
+    mine, theirs = trial.candidate.failed, trial.stable.failed
     if not tolerance:
-        return [_lift(mine, share, ratio) for ratio in ratios]
-    fine = trial.candidate.total + trial.stable.total - mine.total
-    stakes = [_stake(share, tolerance, ratio) for ratio in ratios]
+        return _lifts(Count(mine, mine + theirs), share, ratios)
+    fine = trial.candidate.total + trial.stable.total - mine - theirs
+    won, lost = 1 / share - tolerance, 1 / (1 - share) + tolerance
     return [
-        _times(mine.failed, _log1p(stake * (1 / share - tolerance)))
-        + _times(trial.stable.failed, _log1p(-stake * (1 / (1 - share) + tolerance)))
-        + _times(fine, math.log1p(-stake * tolerance))
-        for stake in stakes
+        mine * math.log1p(stake * won) + theirs * math.log1p(-stake * lost) + fine * math.log1p(-stake * tolerance)
+        for stake in [min(NEARLY / lost, _stake(share, ratio)) for ratio in ratios]
     ]
 
 
-def _stake(share: float, tolerance: float, ratio: float) -> float:
-    """As much as makes the odds `ratio` times the share's, and never more than there is to lose."""
-    most = (1 - share) / (1 + tolerance * (1 - share))
-    if math.isinf(ratio):
-        return most
-    return min(most, share * (1 - share) * (ratio - 1) / (1 + share * (ratio - 1)))
+def _stake(share: float, ratio: float) -> float:
+    """Makes the candidate's odds of a failure `ratio` times its share's."""
+    return share * (1 - share) * (ratio - 1) / (1 + share * (ratio - 1))
 
 
 def _from_any_stage(stages: Sequence[Sequence[float]]) -> float:
@@ -155,18 +154,7 @@ def _mean(logs: Sequence[float]) -> float:
 
 def _sum(logs: Sequence[float]) -> float:
     most = max(logs)
-    if math.isinf(most):
-        return most
     return most + math.log(math.fsum(math.exp(value - most) for value in logs))
-
-
-def _times(count: int, log: float) -> float:
-    """0 times minus infinity is 0 here: what did not happen costs nothing."""
-    return count * log if count else 0.0
-
-
-def _log1p(value: float) -> float:
-    return math.log1p(value) if value > -1 else -math.inf
 
 
 def _bisect(count: Count, alpha: float, *, upwards: bool) -> float:
