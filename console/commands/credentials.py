@@ -4,7 +4,6 @@ import sys
 from enum import StrEnum
 from typing import Annotated
 
-import click
 import typer
 
 from console.options import JsonOption, takes_state
@@ -64,12 +63,8 @@ def _ask(name: str) -> KeyType:
     """Which key, from whoever sits there: the old one is refused at once, so it is never guessed."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise typer.BadParameter("say which key is replaced: primary or secondary", param_hint="--key-type")
-    chosen: str = typer.prompt(
-        f"Which key of {name} is replaced? Callers that use it are refused at once",
-        type=click.Choice([one.value for one in KeyType]),
-        err=True,
-    )
-    return KeyType(chosen)
+    typer.echo(f"Callers of {name} that use the key are refused at once.", err=True)
+    return KeyType(typer.prompt("Which one, primary or secondary", type=KeyType, err=True))
 
 
 @takes_state
