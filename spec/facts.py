@@ -1,7 +1,6 @@
 """What the loader remembers of each file that is ours: enough to know who is affected by a change."""
 
 import posixpath
-import re
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -9,18 +8,18 @@ from pydantic import BaseModel
 
 from spec.azure.asset import EnvironmentFile, ModelFile
 from spec.document import Document
+from spec.near import listing, suggestion
 from spec.placeholders import is_unfilled
 from spec.problem import Problem, Severity
-from spec.recognition import is_plausible, recognise, scan_endpoint
+from spec.recognition import Kind, is_plausible, recognise, scan_checked, scan_claimed, scan_endpoint, scan_kind
+from spec.rollout.choice import Claim
+from spec.rollout.policy import read_policy
 from spec.settings import KINDS
 from spec.validation import validate
 
-FactKind = Literal[
-    "endpoint", "deployment", "model", "environment", "settings", "values", "unknown", "broken", "unread"
-]
+FactKind = Kind | Literal["broken", "unread"]
 
-_HEADGATE = re.compile(r"^kind\s*:\s*['\"]?(settings|values)\b", re.MULTILINE)
-_OWNED = ("endpoint", "deployment", "broken")
+_OWNED = ("endpoint", "deployment", "checks", "broken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,9 @@ class Fact:
     """The endpoint that it belongs to, in lower case; empty: its folder must tell."""
     version: str = "1"
     problems: tuple[Problem, ...] = ()
-    """Of a file that cannot be read, and of an asset."""
+    """Of a file that cannot be read, of an asset, and of a policy."""
+    claim: Claim | None = None
+    """Of a policy: to whom it belongs."""
 
     @property
     def folder(self) -> str:
@@ -45,12 +46,12 @@ class Fact:
     @property
     def is_loose(self) -> bool:
         """Whether only its folder can tell which endpoint it belongs to."""
-        return self.kind in ("deployment", "broken") and not self.endpoint
+        return self.kind in ("deployment", "checks", "broken") and not self.endpoint
 
     @property
     def is_flagged(self) -> bool:
         """Whether it has something to say on its own."""
-        return self.kind in ("settings", "values", "unknown", "unread") or (
+        return self.kind in ("settings", "values", "checks", "unknown", "unread") or (
             self.kind in ("model", "environment") and bool(self.problems)
         )
 
@@ -75,18 +76,29 @@ def gather(document: Document, before: Fact | None) -> Fact | None:
             return None
         case "endpoint":
             return _endpoint(document, before)
-        case "deployment":
-            return _deployment(document)
         case "model" | "environment":
             return _asset(document, kind)
+        case _:
+            return _fact(document, kind)
+
+
+def _fact(document: Document, kind: Kind) -> Fact:
+    match kind:
+        case "deployment":
+            return _deployment(document)
+        case "rollout_policy":
+            return _policy(document)
+        case "checks":
+            return _checks(document)
         case _:
             return Fact(document.file, kind, problems=_unknown(document) if kind == "unknown" else ())
 
 
 def _unknown(document: Document) -> tuple[Problem, ...]:
-    kinds = " and ".join(f"`{kind}`" for kind in KINDS)
-    message = f"This file's `kind` is not one that is known here ({kinds}), so it is not used."
-    problem = document.problem(("kind",), message, found=document.mapping.get("kind"), allowed=", ".join(KINDS))
+    found = document.mapping.get("kind")
+    hint = suggestion(str(found).replace("-", "_"), KINDS)
+    message = f"This file's `kind` is not one that is known here ({listing(KINDS)}), so it is not used.{hint}"
+    problem = document.problem(("kind",), message, found=found, allowed=", ".join(KINDS))
     return (replace(problem, severity=Severity.WARNING),)
 
 
@@ -115,20 +127,52 @@ def _asset(document: Document, kind: FactKind) -> Fact:
     return Fact(document.file, kind, _text(data.get("name")), version=version, problems=problems)
 
 
+def _checks(document: Document) -> Fact:
+    name, endpoint = (_text(document.mapping.get(key)).lower() for key in ("deployment", "endpoint"))
+    if is_unfilled(endpoint):
+        return Fact(document.file, "broken", name, problems=document.problems)
+    return Fact(document.file, "checks", name, endpoint)
+
+
+def _policy(document: Document) -> Fact:
+    found, problems = read_policy(document)
+    claim = Claim(document.file, problems=problems, is_known=False)
+    if found is not None:
+        claim = Claim(document.file, found.policy, found.endpoints, found.tags, problems)
+    return Fact(document.file, "rollout_policy", _text(document.mapping.get("name")), problems=problems, claim=claim)
+
+
+def _broken_policy(document: Document, before: Fact | None) -> Fact:
+    """A policy that does not parse: it concerns whom it seems to name now, and whom it concerned before."""
+    old = before.claim if before is not None else None
+    names = tuple(dict.fromkeys((*scan_claimed(document.text), *(old.names if old is not None else ()))))
+    blank = Claim(document.file, is_known=bool(names)) if old is None else old
+    claim = replace(blank, names=names, is_known=blank.is_known or bool(names), problems=document.problems)
+    return Fact(document.file, "rollout_policy", problems=document.problems, claim=claim)
+
+
 def _broken(document: Document, before: Fact | None) -> Fact | None:
     """A file that does not parse, if it is ours as far as can be told."""
     if before is not None and before.kind in _OWNED:
-        owner = before.endpoint or scan_endpoint(document.text) or ""
+        owner = before.endpoint or scan_endpoint(document.text) or scan_checked(document.text)
         return Fact(document.file, "broken", before.name, owner, problems=document.problems)
+    if (before is not None and before.kind == "rollout_policy") or scan_kind(document.text) == "rollout_policy":
+        return _broken_policy(document, before)
     if before is not None and before.kind in (*KINDS, "model", "environment"):
         return replace(before, problems=document.problems)
+    return _newly_broken(document)
+
+
+def _newly_broken(document: Document) -> Fact | None:
+    """A file that does not parse, of which nothing is known from before."""
     if not document.text:
         return Fact(document.file, "unread", problems=document.problems)
     if is_plausible(document.text):
         return Fact(document.file, "broken", "", scan_endpoint(document.text) or "", problems=document.problems)
-    own = _HEADGATE.search(document.text)
-    kind: FactKind = "settings" if own is not None and own[1] == "settings" else "values"
-    return Fact(document.file, kind, problems=document.problems) if own is not None else None
+    kind = scan_kind(document.text)
+    if kind == "checks":
+        return Fact(document.file, "broken", "", scan_checked(document.text), problems=document.problems)
+    return Fact(document.file, kind, problems=document.problems) if kind is not None else None
 
 
 def _text(value: object) -> str:

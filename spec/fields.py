@@ -131,7 +131,7 @@ def choice(*allowed: str, casing: Callable[[str], str] = str.lower) -> object:
         listed = ", ".join(allowed)
         raise reject(f"must be one of: {listed}.", listed)
 
-    return _Both(BeforeValidator(pick), {"type": "string", "enum": list(allowed)})
+    return Shaped(BeforeValidator(pick), {"type": "string", "enum": list(allowed)})
 
 
 def between(low: int, high: int, why: str = "", kind: str = "service") -> object:
@@ -143,10 +143,10 @@ def between(low: int, high: int, why: str = "", kind: str = "service") -> object
         reason = f" {why}" if why else ""
         raise reject(f"must be from {low} to {high}.{reason}", f"{low} to {high}", kind)
 
-    return _Both(AfterValidator(check), {"minimum": low, "maximum": high})
+    return Shaped(AfterValidator(check), {"minimum": low, "maximum": high})
 
 
-class _Both:
+class Shaped:
     """A validator, and what it means in JSON Schema."""
 
     def __init__(self, validator: BeforeValidator | AfterValidator, schema: Mapping[str, Any]) -> None:
@@ -199,8 +199,10 @@ Name = Annotated[str, BeforeValidator(name), _NAME_SCHEMA]
 DeploymentName = Annotated[str, BeforeValidator(deployment_name), _NAME_SCHEMA]
 EndpointName = Annotated[str, BeforeValidator(reference_name), WithJsonSchema({"type": "string"})]
 Access = Annotated[str, choice("enabled", "disabled")]
-SHAPES = ("<text>", "<mapping>")
-"""What a field that takes text or a mapping adds to the place of an error."""
+STEPS = ("weight", "pause", "gate", "mirror", "warmup", "headers")
+"""The words that say what a rollout step does; each step has one of them."""
+SHAPES = ("<text>", "<mapping>", "<steps>", "<ladder>", *(f"<{word}>" for word in STEPS))
+"""What a field that takes one of several shapes adds to the place of an error."""
 
 
 def shape(value: Any) -> str:  # noqa: ANN401 - whatever the file holds

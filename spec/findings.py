@@ -1,10 +1,12 @@
 """What is gathered while one endpoint is resolved: problems, notes, and what the outcome depends on."""
 
 import posixpath
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from spec.catalog import Note
 from spec.document import Document, Path
+from spec.near import listing, suggestion
 from spec.problem import Problem
 
 
@@ -38,7 +40,7 @@ class Scope:
         """The folder that relative paths start from."""
         return posixpath.dirname(self.document.file)
 
-    def below(self, *keys: str) -> "Scope":
+    def below(self, *keys: str | int) -> "Scope":
         """The part at these keys."""
         return Scope(self.document, self.findings, (*self.prefix, *keys), self.notes)
 
@@ -51,6 +53,13 @@ class Scope:
         """Note an error at a field below this scope."""
         path = (*self.prefix, *keys)
         self.findings.problems.append(self.document.problem(path, message, found=found, allowed=allowed))
+
+    def unknown(self, what: str, found: str, known: Iterable[str], *keys: str | int) -> None:
+        """Note that a field names something that is not there, with a near match."""
+        names = list(known)
+        hint = suggestion(found, names) or f" There are: {listing(names)}."
+        message = f"`{self.name(*keys)}` names {what} `{found}`, which is not there.{hint}"
+        self.error(message, *keys, found=found, allowed=", ".join(sorted(names)[:40]))
 
     def name(self, *keys: str | int) -> str:
         """The dotted name of a field below this scope."""

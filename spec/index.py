@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from spec.facts import Fact
 from spec.resolution.endpoint import Members
+from spec.rollout.choice import Claim
 
 K = TypeVar("K", bound=Hashable)
 
@@ -27,6 +28,8 @@ class Index:
     """Kind and name → path → version."""
     flagged: Mapping[str, Fact] = field(default_factory=dict)
     """Files with something to say on their own."""
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    """Policies, by path."""
 
     def changed(self, deltas: Mapping[str, Fact | None]) -> "Index":
         """The index with these files replaced (None: gone, or nothing of ours)."""
@@ -52,9 +55,21 @@ class Index:
         facts += [self.facts[path] for folder in alone for path in self.loose.get(folder, ())]
         by_kind = {
             kind: tuple(sorted(fact.path for fact in facts if fact.kind == kind))
-            for kind in ("endpoint", "deployment", "broken")
+            for kind in ("endpoint", "deployment", "broken", "checks")
         }
-        return Members(by_kind["endpoint"], by_kind["deployment"], by_kind["broken"])
+        return Members(by_kind["endpoint"], by_kind["deployment"], by_kind["broken"], by_kind["checks"])
+
+    def is_declared(self, name: str) -> bool:
+        """Whether the endpoint has a file of its own."""
+        return any(self.facts[path].kind == "endpoint" for path in self.owned.get(name, ()))
+
+    def is_asked(self, name: str) -> bool:
+        """Whether a file asks for the endpoint; checks alone do not."""
+        return any(self.facts[path].kind != "checks" for path in self.owned.get(name, ()))
+
+    def asked(self) -> list[str]:
+        """The endpoints that some file asks for, sorted."""
+        return sorted(name for name in self.owned if self.is_asked(name))
 
     def names(self, fact: Fact | None) -> Iterable[str]:
         """The endpoints that a file's appearing, changing or going may concern."""
@@ -79,6 +94,7 @@ class _Draft:
         self._loose = dict(index.loose)
         self._assets = dict(index.assets)
         self._flagged = dict(index.flagged)
+        self._claims = dict(index.claims)
 
     def add(self, fact: Fact | None) -> None:
         if fact is None:
@@ -94,12 +110,15 @@ class _Draft:
             self._assets[fact.asset] = {**self._assets.get(fact.asset, {}), fact.path: fact.version}
         if fact.is_flagged:
             self._flagged[fact.path] = fact
+        if fact.claim is not None:
+            self._claims[fact.path] = fact.claim
 
     def remove(self, fact: Fact | None) -> None:
         if fact is None:
             return
         self._facts.pop(fact.path, None)
         self._flagged.pop(fact.path, None)
+        self._claims.pop(fact.path, None)
         _take(self._owned, fact.endpoint, fact.path)
         _take(self._declaring, fact.folder, fact.path)
         _take(self._loose, fact.folder, fact.path)
@@ -109,7 +128,9 @@ class _Draft:
             self._assets |= {fact.asset: rest} if rest else {}
 
     def finish(self) -> Index:
-        return Index(self._facts, self._owned, self._declaring, self._loose, self._assets, self._flagged)
+        return Index(
+            self._facts, self._owned, self._declaring, self._loose, self._assets, self._flagged, self._claims
+        )
 
 
 def _put(table: dict[K, frozenset[str]], key: K, path: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from spec.catalog import Catalog, EndpointSpec
+from spec.cautions import cautions, lost_checks
 from spec.facts import Fact, gather, is_yaml
 from spec.files import Changes, Files
 from spec.index import Index
@@ -11,6 +12,7 @@ from spec.problem import Problem, Severity
 from spec.repository import Repository
 from spec.resolution import endpoint as endpoints
 from spec.resolution.ground import Ground
+from spec.rollout.choice import Claim, Policies, choose
 from spec.settings import Settings, read_settings, read_values
 from spec.watches import Trace, Watches
 
@@ -41,6 +43,9 @@ class Loaded:
     common: Common = field(default=Common(), repr=False)
     left_out: tuple[Problem, ...] = ()
     """Warnings on entries that the source leaves out."""
+    resolved: Mapping[str, EndpointSpec] = field(default_factory=dict, repr=False)
+    """Endpoints whose own files are right, before a policy is chosen for them."""
+    policies: Policies = field(default=Policies(), repr=False)
 
 
 def load(
@@ -93,8 +98,9 @@ def _load_all(commit: str, files: Files, previous: Loaded | None, *, conda: bool
     repository.use(values)
     index = Index().changed({path: gather(repository.document(path), known.get(path)) for path in paths})
     common = replace(_common(repository, index, values, problems), conda=conda)
-    draft = Loaded(Catalog(commit), index, Watches(), common, files.problems())
-    return _resolve(commit, repository, draft, sorted(index.owned), previous)
+    policies = Policies.of(index.claims.values())
+    draft = Loaded(Catalog(commit), index, Watches(), common, files.problems(), policies=policies)
+    return _resolve(commit, repository, draft, (index.asked(), ()), previous)
 
 
 def _is_candidate(repository: Repository, path: str, known: Mapping[str, Fact]) -> bool:
@@ -158,30 +164,91 @@ def _load_changes(
         for one in (before, fact):
             names.update(previous.index.names(one), index.names(one))
             names.update(previous.watches.of_asset(one.asset if one is not None else None))
-    return _resolve(commit, repository, replace(previous, index=index), sorted(names), previous)
+    claims = _changed_claims(previous.index, index, deltas)
+    draft = replace(previous, index=index)
+    if claims:
+        draft = replace(draft, policies=Policies.of(index.claims.values()))
+    return _resolve(commit, repository, draft, (sorted(names), _claimed(previous, claims)), previous)
+
+
+def _changed_claims(before: Index, after: Index, paths: Iterable[str]) -> list[Claim]:
+    """What changed policies claim, and what they claimed."""
+    both = ((before.claims.get(path), after.claims.get(path)) for path in paths)
+    return [one for old, new in both if old != new for one in (old, new) if one is not None]
+
+
+def _claimed(previous: Loaded, claims: list[Claim]) -> list[str]:
+    """The endpoints whose policy may be another one now."""
+    specs = previous.resolved.values() if claims else ()
+    return [spec.name for spec in specs if any(claim.concerns(spec.name, spec.tags) for claim in claims)]
 
 
 def _resolve(
-    commit: str, repository: Repository, draft: Loaded, names: Iterable[str], previous: Loaded | None
+    commit: str,
+    repository: Repository,
+    draft: Loaded,
+    reach: tuple[Iterable[str], Iterable[str]],
+    previous: Loaded | None,
 ) -> Loaded:
-    """Resolve the named endpoints anew on the draft's index, and gather the catalog."""
+    """Resolve the first named endpoints anew on the draft's index; choose policies for these and the others."""
+    names, claimed = reach
     common, index = draft.common, draft.index
     ground = Ground(repository, common.settings, index.assets, common.settings_file, conda=common.conda)
-    good, broken = dict(draft.catalog.endpoints), dict(draft.catalog.broken)
+    known = previous.resolved if previous is not None else {}
+    resolved, broken = dict(draft.resolved), dict(draft.catalog.broken)
     traces: dict[str, Trace | None] = {}
     for name in names:
-        old = good.pop(name, None) or (previous.catalog.endpoints.get(name) if previous is not None else None)
+        resolved.pop(name, None)
         broken.pop(name, None)
         traces[name] = None
-        if name not in index.owned:
+        if not index.is_asked(name):
             continue
         spec, problems, traces[name] = _one(ground, common, index, name)
         if spec is None:
             broken[name] = problems
         else:
-            good[name] = old if old == spec else spec
-    catalog = _catalog(commit, draft, good, broken)
-    return Loaded(catalog, index, draft.watches.changed(traces), common, draft.left_out)
+            resolved[name] = _same(known.get(name), spec)
+    draft = replace(draft, resolved=resolved, watches=draft.watches.changed(traces))
+    chosen = {*traces, *claimed}
+    good = _attach(repository, draft, chosen, broken, previous)
+    return replace(draft, catalog=_catalog(commit, repository, draft, good, broken))
+
+
+def _attach(
+    repository: Repository,
+    draft: Loaded,
+    names: Iterable[str],
+    broken: dict[str, tuple[Problem, ...]],
+    previous: Loaded | None,
+) -> dict[str, EndpointSpec]:
+    """All good endpoints, the named ones with their policies chosen anew; those without one join the broken."""
+    good = dict(draft.catalog.endpoints)
+    known = previous.catalog.endpoints if previous is not None else {}
+    for name in names:
+        good.pop(name, None)
+        spec = draft.resolved.get(name)
+        if spec is None:
+            continue
+        broken.pop(name, None)
+        policy, problems = choose(repository, draft.policies.claims(name, spec.tags), name)
+        if policy is None:
+            broken[name] = problems
+        else:
+            whole = spec if policy is spec.policy else replace(spec, policy=policy)
+            good[name] = _same(known.get(name), whole)
+    return good
+
+
+def _same(old: EndpointSpec | None, new: EndpointSpec) -> EndpointSpec:
+    """The old object where it equals the new, so that what is unchanged is seen at a glance."""
+    if old is None or old != new or _origin(old) != _origin(new):
+        return new
+    return old
+
+
+def _origin(spec: EndpointSpec) -> tuple[str, str]:
+    """What equal policies may differ in."""
+    return spec.policy.name, spec.policy.file
 
 
 def _one(
@@ -194,11 +261,15 @@ def _one(
 
 
 def _catalog(
-    commit: str, draft: Loaded, good: dict[str, EndpointSpec], broken: dict[str, tuple[Problem, ...]]
+    commit: str,
+    repository: Repository,
+    draft: Loaded,
+    good: dict[str, EndpointSpec],
+    broken: dict[str, tuple[Problem, ...]],
 ) -> Catalog:
     index, common = draft.index, draft.common
     unattributed = {*common.problems, *(problem for fact in index.strays() for problem in _stray(fact))}
-    warnings: set[Problem] = set()
+    warnings: set[Problem] = set(cautions(repository, index, draft.policies))
     for fact in index.flagged.values():
         if fact.kind == "unread":
             unattributed.update(fact.problems)
@@ -218,6 +289,8 @@ def _catalog(
 def _stray(fact: Fact) -> tuple[Problem, ...]:
     if fact.kind == "broken":
         return fact.problems
+    if fact.kind == "checks":
+        return (lost_checks(fact),)
     message = (
         "`endpoint_name` is missing, and this folder does not hold exactly one endpoint: "
         "name the endpoint that this deployment belongs to. "

@@ -5,9 +5,16 @@ from collections.abc import Hashable, Mapping
 from typing import Literal
 
 from spec.azure.asset import EnvironmentFile, ModelFile
-from spec.settings import KINDS
 
-Kind = Literal["endpoint", "deployment", "model", "environment", "settings", "values", "unknown"]
+OwnKind = Literal["settings", "values", "rollout_policy", "checks"]
+Kind = Literal["endpoint", "deployment", "model", "environment", "unknown"] | OwnKind
+
+_OWN: dict[str, OwnKind] = {
+    "settings": "settings",
+    "values": "values",
+    "rollout_policy": "rollout_policy",
+    "checks": "checks",
+}
 
 _SCHEMAS: tuple[tuple[str, Kind], ...] = (
     ("onlineendpoint", "endpoint"),
@@ -15,6 +22,7 @@ _SCHEMAS: tuple[tuple[str, Kind], ...] = (
     ("model.schema.json", "model"),
     ("environment.schema.json", "environment"),
 )
+_FOLDED = frozenset(kind.replace("_", "") for kind in _OWN)
 _BATCH = frozenset(
     {"mini_batch_size", "output_action", "output_file_name", "error_threshold", "logging_level", "retry_settings",
      "job_definition", "component", "max_concurrency_per_instance", "compute", "defaults"}
@@ -28,6 +36,11 @@ _PLAUSIBLE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _KUBERNETES = re.compile(r"^apiVersion\s*:", re.MULTILINE)
+_HEADGATE = re.compile(r"^kind\s*:\s*['\"]?(settings|values|rollout_policy|checks)\b", re.MULTILINE)
+_CHECKED = re.compile(r"^endpoint\s*:\s*['\"]?([A-Za-z][-A-Za-z0-9]*)", re.MULTILINE)
+_FLOW = re.compile(r"^endpoints\s*:\s*\[([^\]\n]*)\]", re.MULTILINE)
+_BLOCK = re.compile(r"^endpoints\s*:[^\S\n]*(?:#[^\n]*)?\n((?:[^\S\n]*-[^\n]*\n)+)", re.MULTILINE)
+_LISTED = re.compile(r"['\"]?([A-Za-z0-9*?-]*[A-Za-z0-9*?])['\"]?\s*(?:#.*)?")
 _ENDPOINT_NAME = re.compile(r"^\s*endpoint_name\s*:\s*['\"]?([A-Za-z][-A-Za-z0-9]*)", re.MULTILINE)
 _OWN_NAME = re.compile(r"^name\s*:\s*['\"]?([A-Za-z][-A-Za-z0-9]*)", re.MULTILINE)
 _ENDPOINT_TEXT = re.compile(r"onlineendpoint|^(?:auth_mode|traffic|mirror_traffic)\s*:", re.IGNORECASE | re.MULTILINE)
@@ -36,8 +49,8 @@ _ENDPOINT_TEXT = re.compile(r"onlineendpoint|^(?:auth_mode|traffic|mirror_traffi
 def recognise(data: Mapping[Hashable, object]) -> Kind | None:
     """What kind of file a mapping is; None: nothing of ours. `unknown`: Headgate's, of a kind it does not know."""
     kind = data.get("kind")
-    if kind in KINDS:
-        return "settings" if kind == "settings" else "values"
+    if isinstance(kind, str) and kind in _OWN:
+        return _OWN[kind]
     schema = data.get("$schema")
     if isinstance(schema, str) and ("azureml" in schema.lower() or "online" in schema.lower()):
         return _by_schema(schema.lower())
@@ -55,6 +68,26 @@ def scan_endpoint(text: str) -> str | None:
     if found is None and _ENDPOINT_TEXT.search(text):
         found = _OWN_NAME.search(text)
     return found[1].lower() if found else None
+
+
+def scan_kind(text: str) -> OwnKind | None:
+    """The kind of Headgate's own file that unparsable text seems to be."""
+    found = _HEADGATE.search(text)
+    return _OWN[found[1]] if found is not None else None
+
+
+def scan_checked(text: str) -> str:
+    """The endpoint whose checks unparsable text seems to hold; empty: it does not tell."""
+    found = _CHECKED.search(text)
+    return found[1].lower() if found is not None else ""
+
+
+def scan_claimed(text: str) -> tuple[str, ...]:
+    """The endpoints and patterns that an unparsable policy seems to name; empty: it does not tell."""
+    flow = [part for found in _FLOW.finditer(text) for part in found[1].split(",")]
+    block = [line.strip().removeprefix("-") for found in _BLOCK.finditer(text) for line in found[1].splitlines()]
+    parts = (_LISTED.fullmatch(part.strip()) for part in (*flow, *block))
+    return tuple(dict.fromkeys(part[1].lower() for part in parts if part is not None))
 
 
 def _by_schema(schema: str) -> Kind | None:
@@ -98,4 +131,6 @@ def _is_endpoint(data: Mapping[Hashable, object]) -> bool:
 
 def _is_own_kind(data: Mapping[Hashable, object]) -> bool:
     kind = data.get("kind")
-    return isinstance(kind, str) and re.fullmatch(r"[a-z][a-z_]*", kind) is not None and "apiVersion" not in data
+    if not isinstance(kind, str) or "apiVersion" in data:
+        return False
+    return re.fullmatch(r"[a-z][a-z_]*", kind) is not None or re.sub(r"[-_ ]", "", kind).lower() in _FOLDED

@@ -20,6 +20,8 @@ _TITLES = {
     "environment": ("Environment",),
     "settings": ("Settings (`kind: settings`)",),
     "values": ("Values (`kind: values`)",),
+    "rollout_policy": ("Rollout policy (`kind: rollout_policy`)",),
+    "checks": ("Checks (`kind: checks`)",),
 }
 
 
@@ -38,19 +40,27 @@ def _table(model: type[BaseModel], definitions: dict[str, Any]) -> list[str]:
     return head + [_row(*row) for row in _rows(model, "", definitions)]
 
 
-def _rows(model: type[BaseModel], prefix: str, definitions: dict[str, Any]) -> Iterator[tuple[str, FieldInfo, str]]:
+def _rows(
+    model: type[BaseModel], prefix: str, definitions: dict[str, Any]
+) -> Iterator[tuple[str, FieldInfo, str, str]]:
     for name, field in model.model_fields.items():
         spelt = field.alias or name
         properties = definitions.get(model.__name__, {}).get("properties", {})
-        yield f"{prefix}{spelt}", field, _kind(properties.get(spelt, {}))
+        yield f"{prefix}{spelt}", field, _kind(properties.get(spelt, {})), _condition(model, spelt)
         for nested, is_map in _nested(field.annotation):
             inner = f"{prefix}{spelt}.*." if is_map else f"{prefix}{spelt}."
             yield from _rows(nested, inner, definitions)
 
 
-def _row(name: str, field: FieldInfo, kind: str) -> str:
-    cells = (f"`{name}`", kind, _default(field), field.description or "")
+def _row(name: str, field: FieldInfo, kind: str, condition: str) -> str:
+    cells = (f"`{name}`{condition}", kind, _default(field), field.description or "")
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _condition(model: type[BaseModel], spelt: str) -> str:
+    """To which of several shapes of a mapping the field belongs."""
+    word = getattr(model, "shape", "").strip("<>")
+    return f" with `{word}`" if word and spelt != word else ""
 
 
 def _default(field: FieldInfo) -> str:
@@ -66,11 +76,15 @@ def _kind(schema: dict[str, Any]) -> str:
     """What a JSON Schema takes, in a few words."""
     if "enum" in schema:
         return ", ".join(f"`{word}`" for word in schema["enum"])
+    if "examples" in schema:
+        return "such as " + ", ".join(f"`{example}`" for example in schema["examples"])
     if "minimum" in schema:
         return f"{schema['minimum']} to {schema['maximum']}"
     options = schema.get("anyOf") or schema.get("oneOf")
     if options:
         return " or ".join(dict.fromkeys(_kind(option) for option in options if option.get("type") != "null"))
+    if "const" in schema:
+        return f"`{schema['const']}`"
     kinds = schema.get("type", "object" if "$ref" in schema else "anything")
     first = kinds[0] if isinstance(kinds, list) else kinds
     return {"object": "mapping", "array": "list", "string": "text"}.get(first, str(first))

@@ -9,6 +9,8 @@ from spec.azure.asset import EnvironmentFile, ModelFile
 from spec.azure.deployment import KubernetesDeployment, ManagedDeployment
 from spec.azure.endpoint import KubernetesEndpoint, ManagedEndpoint
 from spec.fields import Strict
+from spec.rollout.checks import ChecksFile
+from spec.rollout.policy import PolicyFile
 from spec.settings import SettingsFile, ValuesFile
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -22,6 +24,8 @@ FILES: dict[str, tuple[type[Strict], ...]] = {
     "environment": (EnvironmentFile,),
     "settings": (SettingsFile,),
     "values": (ValuesFile,),
+    "rollout_policy": (PolicyFile,),
+    "checks": (ChecksFile,),
 }
 """Kind of file → its models; where there are two, the second is for Kubernetes."""
 

@@ -1,4 +1,4 @@
-"""Headgate's own files: `kind: settings` and `kind: values`."""
+"""Headgate's files for the whole repository: `kind: settings` and `kind: values`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,8 @@ from spec.validation import validate
 PROCESS = "process"
 RUNTIMES = (PROCESS,)
 """Runtimes that this version has."""
-KINDS = ("settings", "values")
+KINDS = ("settings", "values", "rollout_policy", "checks")
+"""Kinds of Headgate's own files."""
 
 
 def _cores(value: str) -> str:

@@ -39,7 +39,7 @@ def _problem(model: type[BaseModel], document: Document, details: ErrorDetails) 
     subject = f"`{dotted}`" if dotted else "This file"
     match details["type"]:
         case "extra_forbidden" | "invalid_key":
-            return _unknown(model, document, path)
+            return _unknown(model, document, path, details["loc"])
         case "missing":
             return document.problem(path, f"{subject} is missing and required: add it.", allowed="a value")
         case kind:
@@ -58,8 +58,8 @@ def _hint(found: object, allowed: str) -> str:
     return suggestion(found, options) if isinstance(found, str) and len(options) > 1 and found else ""
 
 
-def _unknown(model: type[BaseModel], document: Document, path: Path) -> Problem:
-    known = sorted(keys(model, path[:-1]))
+def _unknown(model: type[BaseModel], document: Document, path: Path, place: Path) -> Problem:
+    known = sorted(keys(model, place[:-1]))
     name = show(path[-1])
     above = ".".join(str(part) for part in path[:-1])
     where = f" in `{above}`" if above else ""
@@ -69,10 +69,13 @@ def _unknown(model: type[BaseModel], document: Document, path: Path) -> Problem:
 
 
 def keys(model: type[BaseModel], path: Path) -> set[str]:
-    """The keys that a mapping at `path` below `model` may have."""
+    """The keys that a mapping at `path` below `model` may have; shapes in the path say which of several it is."""
     found = {model}
     for part in path:
-        found = {deeper for each in found for deeper in _below(each, part)}
+        if part in SHAPES:
+            found = {each for each in found if getattr(each, "shape", "") in ("", part)} or found
+        else:
+            found = {deeper for each in found for deeper in _below(each, part)}
     return {field.alias or name for each in found for name, field in each.model_fields.items()}
 
 

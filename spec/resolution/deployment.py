@@ -1,13 +1,14 @@
 """One deployment file to a deployment with its release."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from spec.azure.deployment import Deployment, ManagedDeployment, ProbeSettings
 from spec.catalog import DeploymentSpec, Note, ScaleSettings
 from spec.digest import digest
 from spec.findings import Scope
+from spec.pairs import pairs
 from spec.release import Code, Environment, InstanceType, Model, Probe, Recipe, ReleaseRef, Server
 from spec.resolution import code as codes
 from spec.resolution import environment as environments
@@ -54,11 +55,6 @@ def resolve(ground: Ground, scope: Scope, fields: Deployment, endpoint: str, run
         description=fields.description,
         notes=tuple(dict.fromkeys(scope.notes)),
     )
-
-
-def pairs(facts: Mapping[object, object]) -> tuple[tuple[str, str], ...]:
-    """Keys and values as text, sorted by key."""
-    return tuple(sorted((_text(key), _text(value)) for key, value in facts.items()))
 
 
 def _recipe(ground: Ground, scope: Scope, fields: Deployment, runtime: str) -> Recipe | None:
@@ -110,16 +106,6 @@ def _check_variables(scope: Scope, fields: Deployment) -> None:
         if not name or "=" in name or "\0" in name + value:
             message = "The name of a variable is not empty and has no `=`, and neither name nor value has a NUL."
             scope.error(message, "environment_variables", name)
-
-
-def _text(value: object) -> str:
-    match value:
-        case None:
-            return ""
-        case dict() | list():
-            return json.dumps(value, sort_keys=True, default=str)
-        case _:
-            return str(value)
 
 
 def _probe(fields: ProbeSettings) -> Probe:

@@ -12,9 +12,10 @@ from spec.catalog import AuthMode, DeploymentSpec, EndpointSpec, Note
 from spec.document import Document
 from spec.findings import Findings, Scope
 from spec.near import listing, suggestion
+from spec.pairs import pairs
+from spec.resolution import checks, serving
 from spec.resolution import deployment as deployments
-from spec.resolution import serving
-from spec.resolution.deployment import NETWORK_NOT_ENFORCED, pairs
+from spec.resolution.deployment import NETWORK_NOT_ENFORCED
 from spec.resolution.ground import Ground
 from spec.settings import PROCESS
 from spec.validation import validate
@@ -34,6 +35,7 @@ class Members:
     endpoints: tuple[str, ...] = ()
     deployments: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
 
 
 def resolve(ground: Ground, name: str, members: Members, declared: Names) -> tuple[EndpointSpec | None, Findings]:
@@ -46,6 +48,8 @@ def resolve(ground: Ground, name: str, members: Members, declared: Names) -> tup
     if scope is None and not members.broken:
         _orphans(ground, name, (members, declared()), findings)
     found = _deployments(ground, findings, members, fields, name)
+    if not members.broken:
+        found = checks.attach(ground.repository, findings, members.checks, found, _names(ground, members))
     if fields is None or scope is None:
         return None, findings
     if not members.broken:

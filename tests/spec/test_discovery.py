@@ -48,7 +48,11 @@ RECOGNISED = [
     ("name: x\nimage: y", "environment"),
     ("kind: settings", "settings"),
     ("kind: values", "values"),
-    ("kind: rollout_policy\nname: x", "unknown"),
+    ("kind: rollout_policy\nname: x", "rollout_policy"),
+    ("kind: checks\ndeployment: x", "checks"),
+    ("kind: rollout\nname: x", "unknown"),
+    ("kind: Rollout-Policy\nname: x", "unknown"),
+    ("kind: Some-Thing\nname: x", None),
     ("name: x", None),
     ("name: x\npath: y\nother: z", None),
     ("kind: [settings]", None),
@@ -203,11 +207,11 @@ class TestUnreadable:
 
 class TestOwnFiles:
     def test_unknown_kinds_are_a_warning(self, loaded: Build) -> None:
-        found = loaded({"p.yml": "kind: rollout_policy\nsteps: []\n"}).catalog
+        found = loaded({"p.yml": "kind: alert_rule\nsteps: []\n"}).catalog
         (warning,) = found.warnings
         assert set(found.endpoints) == {"shop"}
         assert (warning.severity, str(warning)[:13]) == (Severity.WARNING, "p.yml:1:7: ki")
-        assert "`settings` and `values`" in warning.message
+        assert "(checks, rollout_policy, settings, values)" in warning.message
 
     @pytest.mark.parametrize(
         ("text", "where", "words"),

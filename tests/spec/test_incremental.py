@@ -89,7 +89,51 @@ BY_NAME = DEPLOYMENT.replace("model:\n  path: model/model.pkl", "model: azureml:
 OTHER = ENDPOINT.replace("shop", "other")
 SETTINGS = "kind: settings\nexact_python: true\n"
 
+LONE = "name: other\nauth_mode: key\n"
+POLICY = "kind: rollout_policy\nname: p\nendpoints: [shop]\nshield: true\n"
+PATTERN = POLICY.replace("[shop]", "['sh*']")
+DEFAULT = POLICY.replace("endpoints: [shop]\n", "")
+TAGS = POLICY.replace("endpoints: [shop]", "tags: {tier: gold}")
+TAGGED = ENDPOINT + "tags: {tier: gold}\n"
+CHECKS = "kind: checks\ndeployment: blue\nchecks: [{name: a, request_file: body.json}]\n"
+OWNED = CHECKS + "endpoint: shop\n"
+BODY = '{"x": 1}'
+
 CHANGES = [
+    pytest.param({}, {"p.yml": POLICY}, {"shop"}, id="a policy comes"),
+    pytest.param({"x/o.yml": LONE}, {"p.yml": POLICY}, {"shop"}, id="a policy comes for one of two"),
+    pytest.param({"x/o.yml": LONE}, {"p.yml": DEFAULT}, {"shop", "other"}, id="a default comes"),
+    pytest.param({"x/o.yml": LONE, "p.yml": POLICY}, {"d.yml": DEFAULT}, {"other"}, id="a default for the rest"),
+    pytest.param({"p.yml": POLICY}, {"p.yml": POLICY.replace("true", "false")}, {"shop"}, id="a policy changes"),
+    pytest.param({"x/o.yml": LONE, "p.yml": POLICY}, {"p.yml": POLICY.replace("[shop]", "[other]")},
+                 {"shop", "other"}, id="a policy is given to another"),
+    pytest.param({"p.yml": POLICY}, {"p.yml": None, "x/p.yml": POLICY}, set(), id="a policy moves"),
+    pytest.param({"p.yml": POLICY}, {"p.yml": POLICY + "# comment\n"}, set(), id="a policy's comment changes"),
+    pytest.param({"p.yml": PATTERN}, {"q.yml": PATTERN}, {"shop"}, id="a policy has a rival"),
+    pytest.param({"p.yml": PATTERN, "q.yml": PATTERN}, {"r.yml": POLICY}, {"shop"}, id="a tie is ended"),
+    pytest.param({"p.yml": DEFAULT, "x/o.yml": LONE}, {"p.yml": DEFAULT + "steps: [\n"}, {"shop", "other"},
+                 id="a default turns wrong"),
+    pytest.param({"p.yml": POLICY, "x/o.yml": LONE}, {"p.yml": POLICY + "x: y\n"}, {"shop"},
+                 id="a policy turns wrong"),
+    pytest.param({"p.yml": TAGS}, {"endpoint.yml": TAGGED}, {"shop"}, id="a tag comes that a policy asks for"),
+    pytest.param({"p.yml": TAGS, "endpoint.yml": TAGGED}, {"p.yml": None}, {"shop"}, id="a policy by tags goes"),
+    pytest.param({"p.yml": DEFAULT}, {"x/o.yml": LONE}, {"other"}, id="an endpoint comes to a default"),
+    pytest.param({"p.yml": POLICY}, {"endpoint.yml": None, "blue.yml": None}, {"shop"},
+                 id="a policy outlives its endpoint"),
+    pytest.param({"p.yml": DEFAULT}, {"s.yml": SETTINGS}, {"shop"}, id="settings come beside a policy"),
+    pytest.param({"body.json": BODY}, {"c.yml": CHECKS}, {"shop"}, id="checks come"),
+    pytest.param({"body.json": BODY, "c.yml": CHECKS}, {"body.json": "[1]"}, {"shop"}, id="a request changes"),
+    pytest.param({"body.json": BODY, "c.yml": CHECKS}, {"body.json": None}, {"shop"}, id="a request goes"),
+    pytest.param({"c.yml": CHECKS}, {"body.json": BODY}, {"shop"}, id="a request comes"),
+    pytest.param({"body.json": BODY, "c.yml": CHECKS}, {"x.yml": OWNED}, {"shop"}, id="checks have a rival"),
+    pytest.param({"body.json": BODY, "c.yml": CHECKS}, {"o.yml": OTHER}, {"shop", "other"},
+                 id="a second endpoint in the folder of loose checks"),
+    pytest.param({"body.json": BODY, "c.yml": OWNED}, {"endpoint.yml": None, "blue.yml": None}, {"shop"},
+                 id="checks outlive their endpoint"),
+    pytest.param({"body.json": BODY, "c.yml": OWNED}, {"blue.yml": DEPLOYMENT.replace("blue", "green")}, {"shop"},
+                 id="checks outlive their deployment"),
+    pytest.param({"body.json": BODY, "c.yml": OWNED}, {"c.yml": OWNED.replace("shop", "other")}, {"shop"},
+                 id="checks name an endpoint that is not there"),
     pytest.param({}, {"model/model.pkl": "new"}, {"shop"}, id="model"),
     pytest.param({}, {"code/helper.py": "x = 1"}, {"shop"}, id="a file joins the code"),
     pytest.param({}, {"code/score.py": SCORE + "#"}, {"shop"}, id="script"),
@@ -139,6 +183,41 @@ def test_a_change_reaches_whom_it_concerns(
     assert back.catalog == before.catalog
 
 
+class TestCostOfPolicies:
+    def test_a_policy_costs_its_own_file_and_moves_only_whom_it_concerns(self) -> None:
+        old = many(50)
+        before = load("c1", MemoryFiles(old))
+        after, files = follow(before, old, {**old, "p.yml": POLICY.replace("[shop]", "['shop3*']")})
+        assert files.reads == ["p.yml"]
+        assert affected(before, after) == {"shop3", *(f"shop3{digit}" for digit in range(10))}
+        assert after.catalog.endpoints["shop2"] is before.catalog.endpoints["shop2"]
+
+    def test_an_endpoint_beside_policies_costs_that_endpoint(self) -> None:
+        old = {**many(20), **{f"p{n}.yml": POLICY.replace("[shop]", f"[shop{n}]") for n in range(20)}}
+        before = load("c1", MemoryFiles(old))
+        changed = str(old["e3/endpoint.yml"]) + "description: x\n"
+        after, files = follow(before, old, {**old, "e3/endpoint.yml": changed})
+        assert affected(before, after) == {"shop3"}
+        assert not [path for path in files.reads if path.startswith("p")]
+
+    def test_a_policy_that_only_moves_is_shown_with_its_new_place(self) -> None:
+        old = {**REPOSITORY, "p.yml": POLICY}
+        before = load("c1", MemoryFiles(old))
+        after, _ = follow(before, old, {**REPOSITORY, "x/q.yml": POLICY.replace("name: p", "name: q")})
+        policy = after.catalog.endpoints["shop"].policy
+        assert (policy.name, policy.file, affected(before, after)) == ("q", "x/q.yml", frozenset())
+
+    @pytest.mark.parametrize("broken", ["a: [\n", b"\xff", "version https://git-lfs.github.com/spec/v1\n"])
+    def test_a_policy_that_turns_unreadable_concerns_whom_it_concerned(self, broken: str | bytes) -> None:
+        old = {**REPOSITORY, "x/o.yml": LONE, "p.yml": POLICY}
+        before = load("c1", MemoryFiles(old))
+        after, _ = follow(before, old, {**old, "p.yml": broken})
+        assert after.catalog.broken.keys() == {"shop"}
+        assert after.catalog.unattributed == ()
+        whole = load("c2", MemoryFiles({**old, "p.yml": broken}), after)
+        assert whole.catalog.broken.keys() == {"shop"}
+
+
 class TestWhatWasKnownBefore:
     @pytest.mark.parametrize("broken", ["a: [\n", b"\xff", "x: *y\n", "- {a\n"])
     @pytest.mark.parametrize("path", ["endpoint.yml", "blue.yml"])
@@ -164,9 +243,11 @@ FRAGMENTS = st.sampled_from(
      "kind: settings\n", "kind: values\n", "values: {X: 1}\n", "model: azureml:m:1\n", "*a", "&a ", "[", "{", "}",
      "- ",      "? ", "!!int ", "<<: ", "\t", "'", '"', "|\n", "\x00", "\ue000\ue000X\ue001\ue001", "${X}", "null",
      ".nan", "1e999", "2020-01-01", "0x", "path: ../..\n", "environment: {conda_file: .}\n", "compute: azureml:x\n",
-     "5: 6\n", "on: off\n"]
+     "5: 6\n", "on: off\n", "kind: rollout_policy\n", "kind: checks\n", "endpoints: [shop]\n", "endpoint: shop\n",
+     "tags: {tier: gold}\n", "deployment: blue\n", "steps: [{weight: 5}]\n"]
 )  # fmt: skip
-TEXTS = st.sampled_from([ENDPOINT, DEPLOYMENT, CONDA, SCORE, MODEL_FILE, SETTINGS])
+OWN = [POLICY, PATTERN, DEFAULT, TAGS, CHECKS, OWNED]
+TEXTS = st.sampled_from([ENDPOINT, DEPLOYMENT, CONDA, SCORE, MODEL_FILE, SETTINGS, TAGGED, OTHER, *OWN])
 
 
 @st.composite
@@ -180,7 +261,9 @@ def mutated(draw: st.DrawFn) -> bytes:
     return text
 
 
-PATHS = st.sampled_from([*REPOSITORY, "x/y.yml", "model/m.yml", "settings.yml"])
+PATHS = st.sampled_from(
+    [*REPOSITORY, "x/y.yml", "model/m.yml", "settings.yml", "p.yml", "q.yml", "c.yml", "body.json"]
+)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -194,6 +277,39 @@ def test_no_input_raises_and_a_change_is_as_good_as_everything(edits: dict[str, 
     alone = load("c2", MemoryFiles(new)).catalog
     assert all(problem.message for problem in alone.problems)
     assert not alone.endpoints.keys() & alone.broken.keys()
+
+
+WHOLE = st.sampled_from(
+    [*OWN, ENDPOINT, TAGGED, OTHER, DEPLOYMENT, BODY, SETTINGS, POLICY + "x: y\n", DEFAULT + "x: [\n"]
+)
+COMMIT = st.dictionaries(PATHS, st.one_of(WHOLE, st.none(), mutated()), max_size=4)
+
+
+def outcome(loaded: Loaded) -> list[object]:
+    """What loading came to; a message's near matches may be those of an earlier commit."""
+    catalog = loaded.catalog
+    problems = {(one.file, one.line, one.field, one.severity) for one in catalog.problems}
+    origins = {name: (spec.policy.name, spec.policy.file) for name, spec in catalog.endpoints.items()}
+    return [catalog.endpoints, origins, catalog.broken.keys(), problems, loaded.resolved]
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(COMMIT, min_size=1, max_size=4))
+def test_a_history_of_policies_and_checks_is_as_good_as_its_last_commit(
+    history: list[dict[str, str | bytes | None]],
+) -> None:
+    old: Files = REPOSITORY
+    loaded = load("c0", MemoryFiles(old))
+    for edits in history:
+        new = {path: text for path, text in {**old, **edits}.items() if text is not None}
+        before = loaded
+        loaded, _ = follow(before, old, new)
+        whole = load("c2", MemoryFiles(new), before)
+        assert outcome(loaded) == outcome(whole)
+        assert affected(before, loaded) == affected(before, whole)
+        again = load("c3", MemoryFiles(new), loaded, Changes.of([]))
+        assert again.catalog.endpoints is loaded.catalog.endpoints
+        old = new
 
 
 @settings(max_examples=120, deadline=None)

@@ -10,7 +10,8 @@ from spec.schema import DIALECT, FILES, schemas
 
 def test_there_is_one_for_every_kind_of_file() -> None:
     found = schemas()
-    assert set(found) == {"endpoint", "deployment", "model", "environment", "settings", "values"}
+    azure = {"endpoint", "deployment", "model", "environment"}
+    assert set(found) == azure | {"settings", "values", "rollout_policy", "checks"}
     assert {schema["$schema"] for schema in found.values()} == {DIALECT}
     assert json.loads(json.dumps(found)) == found
 
@@ -51,6 +52,9 @@ def test_limits_and_choices_are_in_the_schema() -> None:
         "| `data_collector.collections.*.enabled` |",
         "| `resources.limits.nvidia.com/gpu` |",
         "| `instance_types.*.cpu` |",
+        "| `steps.for` with `mirror` | such as `30s` | required | How long. |",
+        "| `gates.metric` | `error_rate`, `latency_p50`, ",
+        "| `checks.max_difference` | number |",
         "## Kubernetes deployment",
     ],
 )

@@ -1,0 +1,47 @@
+"""What is said of policies and checks that stop no endpoint."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from spec.facts import Fact
+from spec.index import Index
+from spec.near import listing, suggestion
+from spec.problem import Problem, Severity
+from spec.repository import Repository
+from spec.rollout.choice import Policies, strangers, ties
+
+
+def cautions(repository: Repository, index: Index, policies: Policies) -> Iterator[Problem]:
+    """Warnings on policies that are wrong or name nobody, on rival defaults, and on checks of no endpoint."""
+    wrong = (problem for claim in index.claims.values() for problem in claim.problems)
+    rivals = ties(repository, policies.defaults) if len(policies.defaults) > 1 else ()
+    for problem in (*wrong, *rivals, *_strangers(repository, index), *_orphans(repository, index)):
+        yield replace(problem, severity=Severity.WARNING)
+
+
+def _strangers(repository: Repository, index: Index) -> Iterator[Problem]:
+    for claim, place in strangers(index.claims.values(), index.is_declared):
+        name = claim.names[place]
+        message = f"No file declares the endpoint `{name}` that this policy names.{_hint(index, name)}"
+        yield repository.document(claim.file).problem(("endpoints", place), message, found=name)
+
+
+def _orphans(repository: Repository, index: Index) -> Iterator[Problem]:
+    for fact in index.flagged.values():
+        if fact.kind == "checks" and fact.endpoint and not index.is_asked(fact.endpoint):
+            message = f"No file declares the endpoint `{fact.endpoint}` of these checks.{_hint(index, fact.endpoint)}"
+            yield repository.document(fact.path).problem(("endpoint",), message, found=fact.endpoint)
+
+
+def lost_checks(fact: Fact) -> Problem:
+    """Checks whose folder does not tell the endpoint."""
+    message = (
+        "`endpoint` is missing, and this folder does not hold exactly one endpoint: name the endpoint whose "
+        "deployment these checks are for. Where its endpoint is to go, delete this file too."
+    )
+    return Problem(fact.path, 1, 1, "endpoint", message, allowed="an endpoint's name")
+
+
+def _hint(index: Index, name: str) -> str:
+    known = index.declared()
+    return suggestion(name, known) or f" Endpoints: {listing(known)}."
