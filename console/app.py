@@ -13,7 +13,7 @@ from console.down import stop_envoy, stop_replicas
 from console.foresight import Foresight
 from console.live import LiveService
 from console.lock import hold
-from console.news import SourceNews
+from console.news import SourceNews, adoption, announce
 from console.paths import Paths, prepare
 from console.server import serve
 from console.settings import Settings
@@ -54,7 +54,9 @@ async def run(
             service = _service(parts, settings, stop, everything)
             async with serve(create_api(service, own_version()), settings, paths):
                 started()
-                await _until(parts, stop, report)
+                if (adopted := adoption(parts.runtime.seen(), parts.reconciler.clock.now())) is not None:
+                    await announce(parts.reconciler, adopted)
+                await _until(parts, stop)
         if everything.is_set():
             await stop_envoy(paths)
             await stop_replicas(paths)
@@ -80,10 +82,10 @@ async def _started(
         await parts.close()
 
 
-async def _until(parts: Parts, stop: asyncio.Event, report: Callable[[Event], None]) -> None:
+async def _until(parts: Parts, stop: asyncio.Event) -> None:
     """Reconcile until `stop`; a fault of the loop itself ends Headgate with it."""
     loop = asyncio.create_task(parts.reconciler.run(), name="reconciler")
-    news = asyncio.create_task(SourceNews(parts.reconciler, report).follow(), name="source news")
+    news = asyncio.create_task(SourceNews(parts.reconciler).follow(), name="source news")
     stopping = asyncio.create_task(stop.wait())
     scheduler = _schedule(parts)
     try:

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from console import shapes
 from console.foresight import Foresight
+from console.news import announce
 from console.plans import PlanShape, Proposal
 from console.service import EventQuery, LogQuery, MissingError, RefusedError
 from console.settings import Settings
@@ -123,6 +124,8 @@ class LiveService:
         keys = await self.keys(name)
         reconciler.queue.add(name)
         await self._acknowledged(name)
+        message = f"the {key_type} key is new, and the former one is no longer accepted"
+        await announce(reconciler, Event(reconciler.clock.now(), name, "KeyRotated", message))
         return keys
 
     async def token(self, name: str) -> shapes.Token:

@@ -22,28 +22,12 @@ QUIET = frozenset({"Preparing"})
 DONE = frozenset({"EndpointReady", "EndpointRemoved"})
 HOST_NOTES = frozenset({"CpuLimitAdvisory", "InstanceTypeExceedsHost", "BaseImageNotUsed"})
 """Notes that are the same for every endpoint: told once, as the installation's."""
-PASSING = frozenset({"SpecChanged", "TrafficSettled", "ReplicaStopping", "ReplicaStopped"})
+PASSING = frozenset({"SpecChanged", "TrafficSettled", "ReplicaStopping", "ReplicaStopped", "KeyRotated"})
 """Reasons after which nothing need follow: they make nobody awaited."""
 IDLE = {"SourceUnreadable": "the repository cannot be read", "CommitRead": "waiting for commits"}
 """What the last line says while nothing is awaited, after such an event."""
 AGAIN_AFTER = timedelta(minutes=1)
 """How long the same failure of the same endpoint is not told again."""
-WORDS = {
-    "SourceUnreadable": "source unreadable",
-    "SourceReadable": "source readable again",
-    "CommitRead": "commit read",
-    "SpecChanged": "spec read",
-    "Preparing": "preparing",
-    "Prepared": "environment built",
-    "ReplicaStarting": "replica starting",
-    "ReplicaReady": "replica ready",
-    "ReplicaStopping": "replica stopping",
-    "ReplicaStopped": "replica stopped",
-    "RolloutStarted": "rollout started",
-    "TrafficShifting": "traffic moving",
-    "TrafficSettled": "route acknowledged",
-    "EndpointReady": "Ready",
-}
 MAX_AWAITED = 4
 
 
@@ -148,7 +132,7 @@ class Progress:
             self._forgive(event.endpoint)
             self._idle = "waiting for commits"
         elif event.endpoint in self._awaited or (event.endpoint and event.reason not in PASSING | HOST_NOTES):
-            self._awaited[event.endpoint] = WORDS.get(event.reason, event.reason)
+            self._awaited[event.endpoint] = event.reason
         self.rename(IDLE.get(event.reason, self._idle))
 
     def _forgive(self, endpoint: str) -> None:
@@ -172,7 +156,7 @@ def line(event: Event, console: Console, url_of: Callable[[str], str]) -> tuple[
     details = "  ".join(filter(None, (url_of(event.endpoint) if ready else "", event.message)))
     whose = (f"{event.endpoint or 'headgate':<16} ", "bold")
     head = Text.assemble((f"{_local(event.at):%H:%M:%S}", "dim"), " ", (mark, style), " ")
-    return head, Text.assemble(whose, (WORDS.get(event.reason, event.reason), style), f"  {details}")
+    return head, Text.assemble(whose, (event.reason, style), f"  {details}")
 
 
 def _mark(event: Event) -> tuple[str, str]:

@@ -122,6 +122,11 @@ class Reconciler:
             self.queue.close()
             self._database.shutdown(wait=True)
 
+    async def announce(self, event: Event) -> None:
+        """Keep and tell an event that belongs to no decision. Raises `TransientError` if it cannot be kept."""
+        self._tell(event)
+        await self.in_store(self.store.add_events, (event,))
+
     async def changed(self, since: int) -> None:
         """Return as soon as `revision` is greater than `since`."""
         while self.revision <= since:

@@ -55,6 +55,18 @@ def test_every_exit_code_is_described() -> None:
     assert [code.value for code in Exit if f"\n| {code.value} |" not in page] == []
 
 
+REASON = re.compile(r'"((?:[A-Z][a-z]+){2,}|Preparing|Prepared)"')
+TELLERS = ("reconciler/narration.py", "reconciler/loop.py", "console/news.py", "console/live.py")
+
+
+def test_every_reason_of_an_event_is_described() -> None:
+    root = PAGE.parents[1]
+    told = {reason for file in TELLERS for reason in REASON.findall((root / file).read_text())}
+    page = (root / "docs" / "operations.md").read_text()
+    assert len(told) > 15
+    assert sorted(reason for reason in told if f"`{reason}`" not in page) == []
+
+
 if __name__ == "__main__":
     PAGE.write_text(TABLE.sub(lambda _: table(), PAGE.read_text()))
     sys.stdout.write(f"wrote {PAGE}\n")

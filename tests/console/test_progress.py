@@ -37,8 +37,8 @@ def test_each_event_is_a_plain_line_in_a_pipe() -> None:
     lines = text(screen).splitlines()
     assert len(lines) == 3
     assert "\x1b" not in text(screen)
-    assert "preparing  installing [34] packages" in lines[0]
-    assert lines[1].endswith(f"Ready  {URL}  blue 100%")
+    assert "Preparing  installing [34] packages" in lines[0]
+    assert lines[1].endswith(f"EndpointReady  {URL}  blue 100%")
     assert lines[2].split()[2:4] == ["headgate", "EnvoyRestarted"]
 
 
@@ -46,7 +46,7 @@ def test_a_terminal_says_what_is_awaited() -> None:
     progress = Progress(console(terminal=True))
     progress.report(Event(NOW, "iris", "Preparing", ""))
     progress.report(Event(NOW, "wine", "ReplicaStarting", ""))
-    assert progress.waiting_for().plain == "iris: preparing  wine: replica starting"
+    assert progress.waiting_for().plain == "iris: Preparing  wine: ReplicaStarting"
     progress.report(Event(NOW, "iris", "EndpointReady", ""))
     progress.report(Event(NOW, "wine", "EndpointRemoved", ""))
     assert progress.waiting_for().plain == "waiting for commits"
@@ -56,7 +56,7 @@ def test_a_stopped_replica_or_a_note_of_the_host_is_not_awaited() -> None:
     progress = Progress(console(terminal=True))
     assert progress.waiting_for().plain == "starting"
     progress.report(Event(NOW, "", "CommitRead", "3f2a9c4 declares 2 endpoints"))
-    for reason in ("SpecChanged", "ReplicaStopped", "CpuLimitAdvisory"):
+    for reason in ("SpecChanged", "ReplicaStopped", "KeyRotated", "CpuLimitAdvisory"):
         progress.report(Event(NOW, "iris", reason, "x"))
     assert progress.waiting_for().plain == "waiting for commits"
 
