@@ -54,6 +54,9 @@ class Record:
     ends: int = 0
     """How often it ended in a row without a long life between: the exponent of its back-off."""
     stopping: bool = False
+    reason: str = ""
+    """Why it last ended, so that the next Headgate can say so; empty: it never did."""
+    message: str = ""
 
 
 _FORM = TypeAdapter(Record)

@@ -51,7 +51,8 @@ class Replica:
         self._leader: Leader | None = None
         self._group = Group(site.host.cgroups, record.id) if site.host.cgroups else None
         self._kills = 0
-        self._cause: End | None = None
+        self._cause = End(record.reason, record.message)
+        """Why it last ended; an empty reason: it never did."""
         self._doom: asyncio.Future[End] | None = None
         self._confirmation: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -86,7 +87,8 @@ class Replica:
         else:
             self._run(self._live(leader, None))
             state = ReplicaState.READY if record.ready_at else ReplicaState.STARTING
-            self._show(state, since=record.ready_at or record.started_at)
+            cause = End("", "") if record.ready_at else self._cause
+            self._show(state, reason=cause.reason, message=cause.message, since=record.ready_at or record.started_at)
 
     def stop(self) -> None:
         """End it for good, gracefully; `gone` is told when nothing of it is left."""
@@ -149,10 +151,11 @@ class Replica:
         """Go on with a replica that has no process: it ended unseen, or was waiting, or was about to start."""
         if self._record.pid:
             await self._sweep(None)
-            await self._rest(after(None, "", adopted=True))
+            tail = await asyncio.to_thread(self._site.logs.tail, self._log_path, 60)
+            await self._rest(after(None, tail, adopted=True))
         elif self._record.ends:
             delay = self._site.pace.delay(self._record.ends)
-            self._show(ReplicaState.WAITING, reason="CrashLoopBackOff", message=f"It starts again in {delay:g} s.")
+            self._show_waiting(self._cause, self._record.ends, f"It starts again in {delay:g} s.")
             await asyncio.sleep(delay)
         await self._live(None, None)
 
@@ -171,8 +174,7 @@ class Replica:
         self._leader = leader
         self._save(replace(self._record, pid=leader.pid, birth=leader.birth))
         self._confine(leader)
-        cause = self._cause or End("", "")
-        self._show(ReplicaState.STARTING, reason=cause.reason, message=cause.message, since=now)
+        self._show(ReplicaState.STARTING, reason=self._cause.reason, message=self._cause.message, since=now)
         return leader
 
     def _command(self, launch: Launch) -> Command:
@@ -276,15 +278,21 @@ class Replica:
         if record.started_at and now - record.started_at >= timedelta(seconds=self._site.pace.long_life):
             ends = 1
         delay = self._site.pace.delay(ends) if end.counts else 0.0
-        self._save(replace(record, pid=0, birth="", ready_at=None, restarts=record.restarts + 1, ends=ends))
-        looping = ends > 1 and end.counts
-        message = f"{end.reason}: {end.message}" if looping else end.message
-        self._show(ReplicaState.WAITING, reason="CrashLoopBackOff" if looping else end.reason, message=message)
+        ended = replace(record, pid=0, birth="", ready_at=None, restarts=record.restarts + 1, ends=ends)
+        self._save(replace(ended, reason=end.reason, message=end.message))
         self._cause = end
+        self._show_waiting(end, ends if end.counts else 0)
         _log.warning(
             "Replica %s of %s ended (%s), next start in %g s", self._who.replica, self._who.release, end.reason, delay
         )
         await asyncio.sleep(delay)
+
+    def _show_waiting(self, end: End, ends: int, otherwise: str = "") -> None:
+        """Waiting for its next start, with why it ended; `otherwise` is said where nobody saw that."""
+        looping = ends > 1
+        message = f"{end.reason}: {end.message}" if looping and end.reason else end.message
+        reason = "CrashLoopBackOff" if looping or not end.reason else end.reason
+        self._show(ReplicaState.WAITING, reason=reason, message=message or otherwise)
 
     async def _stop(self) -> None:
         _log.info("Stopping replica %s of %s", self._who.replica, self._who.release)

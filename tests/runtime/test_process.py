@@ -586,6 +586,18 @@ class TestKill:
         await until(lambda: sorted(one.restarts for one in yard.replicas()) == [0, 1], yard.tell)
         await yard.ready(2)
 
+    async def test_why_a_replica_crashes_is_known_to_the_next_one(self, yard: Yard) -> None:
+        yard.stub.modes = {"blue": "init-fails"}
+        await yard.want(1)
+        await yard.state_of(ReplicaState.WAITING, "CrashLoopBackOff")
+        await yard.runtime.close()
+        await yard.open()
+        (one,) = yard.replicas()
+        assert one.restarts >= 2
+        again = await yard.state_of(ReplicaState.WAITING, "CrashLoopBackOff")
+        assert again.message.startswith("InitFailed: ")
+        assert "RuntimeError: no model here" in again.message
+
     async def test_in_the_instant_between_spawn_and_record(self, yard: Yard) -> None:
         await yard.runtime.close()
         with yard.parent("1", "instant") as parent:
