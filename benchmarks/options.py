@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PARTS = ("route", "effect", "noop", "footprint")
+PARTS = ("route", "effect", "noop", "footprint", "exposure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class Options:
     commits: int
     """Commits in one window of CPU; there are `windows` of them."""
     windows: int
+    rollouts: int
+    """Simulated healthy rollouts of each kind; a fifth as many bad ones."""
     json: Path | None
 
 
@@ -45,6 +47,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--specs", type=_sizes, help="such as 1000,10000: for commits that change nothing")
     parser.add_argument("--commits", type=int, help="commits that change nothing, in one window")
     parser.add_argument("--windows", type=int, help="windows of such commits, between idle ones")
+    parser.add_argument("--rollouts", type=int, help="simulated healthy rollouts, for exposure")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     given = parser.parse_args(arguments)
     quick = bool(given.quick)
@@ -59,6 +62,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         specs=given.specs or ((20, 200) if quick else (1000, 10_000)),
         commits=given.commits or (3 if quick else 5),
         windows=given.windows or (2 if quick else 5),
+        rollouts=given.rollouts or (100 if quick else 1000),
         json=given.json,
     )
 

@@ -34,7 +34,7 @@ class Judgement:
 
     verdict: Verdict
     reason: str
-    """CamelCase: `NotEnoughTraffic`, `WorseThanStable`, `AboveMaximum`, `WithinLimits`, `StableFailsToo`."""
+    """CamelCase; of error rates and latencies those of `observability.findings.Finding`."""
     message: str
     samples: int = 0
     """Attempts on the candidate."""

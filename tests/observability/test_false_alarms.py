@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from tallies import latencies
 
-from benchmarks.rehearsal import Look, Rehearsal, Rung
+from benchmarks.rehearsal import Look, Rehearsal, Rung, draw
 from observability.evidence import Tally
 from observability.judge import judge, judge_frozen
 from observability.verdict import Stage, Verdict
@@ -146,6 +146,29 @@ def test_the_simulation_can_tell_a_test_that_must_not_be_looked_at_twice() -> No
         return False
 
     assert sum(misjudged(seed) for seed in range(200)) > 3 * most(200)
+
+
+def test_failures_in_clumps_on_one_release_break_the_promise_as_the_page_says() -> None:
+    def misjudged(seed: int, clump: int) -> bool:
+        chance, mine, theirs = random.Random(seed), [0, 0], [0, 0]
+        for _ in range(60):
+            for side, attempts in ((mine, draw(25, 0.25, chance)), (theirs, draw(25, 0.75, chance))):
+                failed = clump * draw(attempts, 0.02 / clump, chance)
+                side[0], side[1] = side[0] + max(attempts, failed), side[1] + failed
+            if judge(SAME, [Stage(2500, _counted(*mine), _counted(*theirs))], ALPHA).verdict is Verdict.BAD:
+                return True
+        return False
+
+    assert sum(misjudged(seed, 1) for seed in range(100)) <= most(100)
+    assert sum(misjudged(seed, 5) for seed in range(100)) > most(100)
+
+
+def test_the_simulated_counts_are_binomial() -> None:
+    chance = random.Random(1)
+    drawn = [draw(125, 0.25, chance) for _ in range(4000)]
+    assert statistics.mean(drawn) == pytest.approx(125 * 0.25, rel=0.02)
+    assert statistics.variance(drawn) == pytest.approx(125 * 0.25 * 0.75, rel=0.1)
+    assert (draw(0, 0.5, chance), draw(9, 0.0, chance), draw(9, 1.0, chance)) == (0, 0, 9)
 
 
 @pytest.mark.parametrize(
