@@ -10,7 +10,8 @@ from console.shapes import ProblemShape
 from console.views import live_split, percent
 from reconciler import wants
 from reconciler.conditions import assess
-from reconciler.decide import decide, removal
+from reconciler.decide import decide
+from reconciler.facts import removal
 from reconciler.plan import Plan, Seen, Want
 from reconciler.removal import held
 from reconciler.state import Known, Memory, Removing, Settled

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from console import shapes
 from reconciler.conditions import assess, deployment_state, provisioning_state
 from reconciler.plan import Seen
-from reconciler.state import Condition, Memory, Shifting, Split
+from reconciler.split import Split, split_at
+from reconciler.state import Condition, Memory, Shifting
 from runtime.replica import ReplicaSeen
 from spec.catalog import DeploymentSpec, EndpointSpec
 
@@ -72,7 +73,8 @@ def live_split(memory: Memory, seen: Seen) -> Split:
     if seen.route is None or seen.route.route is None:
         return ()
     if not seen.route.settled and isinstance(memory.phase, Shifting):
-        return memory.phase.source
+        run = memory.phase.run
+        return split_at(run.source, run.target, run.carried)
     return seen.route.route.split
 
 

@@ -13,6 +13,7 @@ from console.paths import Paths
 from console.settings import Settings
 from console.views import Address
 from forge.source import GitSource
+from observability.examiner import HttpExaminer
 from reconciler.access import Access
 from reconciler.clock import Clock, SystemClock
 from reconciler.loop import Reconciler
@@ -100,6 +101,8 @@ async def build(settings: Settings, paths: Paths, installation: str, clock: Cloc
         store=store,
         access=Access(store),
         clock=clock,
+        metrics=metrics,
+        examiner=HttpExaminer(),
         conda=settings.conda is not None,
     )
     address = address_of(settings)

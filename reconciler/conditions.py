@@ -5,8 +5,11 @@ from datetime import datetime
 from typing import Literal
 
 from reconciler.plan import Seen, Want
+from reconciler.refusals import active, against
 from reconciler.routing import project, serves_alike
-from reconciler.state import Condition, Memory, Removing, Settled
+from reconciler.run import Refusal
+from reconciler.split import describe
+from reconciler.state import Condition, Memory, Removing, Settled, split_of
 from reconciler.target import target_split
 from runtime.replica import Blame, ReleaseSeen, ReplicaState, Stage
 from spec.catalog import DeploymentSpec
@@ -32,7 +35,7 @@ def assess(deployment: DeploymentSpec, memory: Memory, seen: Seen) -> Health:
     if release is None or release.preparation.stage is not Stage.PREPARED:
         return _unprepared(deployment, release)
     name = deployment.name
-    failing = _failing(release)
+    failing = trouble(release)
     if failing:
         return Health(name, ready=False, failed=True, reason=failing[0], message=failing[1])
     if len(release.ready) < deployment.instance_count:
@@ -58,8 +61,8 @@ def _unprepared(deployment: DeploymentSpec, release: ReleaseSeen | None) -> Heal
     return Health(name, ready=False, failed=False, reason="Preparing", message=message)
 
 
-def _failing(release: ReleaseSeen) -> tuple[str, str] | None:
-    """A replica that ended at least twice for a reason of its own, while fewer are ready than should be."""
+def trouble(release: ReleaseSeen) -> tuple[str, str] | None:
+    """Reason and message of a replica that ended at least twice for its own reasons, while too few are ready."""
     if len(release.ready) >= release.wanted:
         return None
     for replica in release.replicas:
@@ -119,19 +122,35 @@ def _ready(want: Want, memory: Memory, seen: Seen, because: tuple[tuple[str, str
 
 
 def _serving(memory: Memory, seen: Seen, because: tuple[tuple[str, str], ...], *, routed: bool) -> Verdict:
+    refusal = _refusal(memory)
+    if refusal is not None:
+        guilty = ", ".join(refusal.guilty) or "what Git asks for"
+        message = f"{guilty} was refused: {refusal.message}; {describe(split_of(memory.phase))} goes on. {_REMEDY}"
+        return "Ready", "False", refusal.reason, message
     healths = [assess(deployment, memory, seen) for deployment in memory.spec.deployments] if memory.spec else []
     for health in healths:
         if health.failed:
             return "Ready", "False", health.reason, f"deployment {health.deployment}: {health.message}"
     for health in healths:
-        if not health.ready:
+        if not health.ready and not (health.reason == "AwaitingPromotion" and because):
             return "Ready", "Unknown", health.reason, f"deployment {health.deployment}: {health.message}"
-    if memory.phase != Settled(target_split(memory.spec)):
+    if not isinstance(memory.phase, Settled) or memory.phase.split != target_split(memory.spec):
         reason, message = because[-1] if because else ("Progressing", "traffic is on its way")
         return "Ready", "Unknown", reason, message
     if not routed:
         return "Ready", "Unknown", "RouteChanging", "Envoy has not acknowledged the newest route yet"
     return "Ready", "True", "Serving", _summary(memory)
+
+
+_REMEDY = "Commit a fix or `git revert`; `headgate rollout retry` tries it again"
+
+
+def _refusal(memory: Memory) -> Refusal | None:
+    """What stands against what Git asks for, once traffic has settled without it."""
+    if memory.spec is None or not isinstance(memory.phase, Settled):
+        return None
+    asked = target_split(memory.spec)
+    return against(asked, active(memory, memory.spec.policy)) if memory.phase.split != asked else None
 
 
 def _summary(memory: Memory) -> str:
@@ -145,7 +164,7 @@ def _replica_failures(memory: Memory, seen: Seen, commit: str) -> list[Condition
     found = []
     for known in memory.releases:
         release = (seen.releases or {}).get(known.ref.name)
-        failing = _failing(release) if release else None
+        failing = trouble(release) if release else None
         if failing:
             message = f"{known.ref.name}: {failing[1]}"
             found.append(_condition("ReplicaFailure", "True", failing[0], message, commit))

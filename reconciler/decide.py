@@ -5,16 +5,21 @@ from datetime import datetime, timedelta
 
 from reconciler import conditions as words
 from reconciler import scale
+from reconciler.command import DONE, obey
+from reconciler.facts import asked, facts
 from reconciler.narration import narrate
+from reconciler.orders import Answer
 from reconciler.plan import Action, ApplyRelease, DropRoute, ForgetRelease, Plan, PutRoute, Seen, Want
-from reconciler.rollout import Facts, advance
+from reconciler.refusals import add
+from reconciler.rollout import Step, advance
 from reconciler.routing import project
-from reconciler.state import Known, Memory, Removing, Settled, releases_of, split_of
-from reconciler.target import target_split
+from reconciler.sight import examinations, look, wake
+from reconciler.state import Known, Memory, Removing, Settled, releases_of
+from reconciler.target import mirror_target, target_split
 from router.table import TokenAuth
 from spec.catalog import EndpointSpec
 
-MOST_STEPS = 8
+MOST_STEPS = 16
 """No endpoint changes phase more often than this in one pass; more would be a loop in the machine."""
 DRAIN_LOOK = timedelta(milliseconds=200)
 """How often in-flight counts are looked at while something drains."""
@@ -37,11 +42,14 @@ def decide(want: Want, seen: Seen, memory: Memory, now: datetime) -> Plan:
     after = scale.enlist(heard, spec)
     if seen.route is None or seen.releases is None:
         return _wait(want, seen, memory, after, now)
+    after = look(after, seen, now)
+    after, answer, ordered = give(want, seen, after, now)
     after, because = _advance(want, seen, scale.retire_replicas(after, seen, now), now)
     after = scale.retire(after, spec, now)
     after = scale.acknowledge(scale.retire_replicas(after, seen, now), seen, now)
     after = replace(after, releases=tuple(known for known in after.releases if not _gone(known, seen)))
-    return _plan(want, seen, (memory, after), because, now)
+    plan = _plan(want, seen, (memory, after), (*ordered, *because), now)
+    return replace(plan, answer=answer)
 
 
 def hear(memory: Memory, want: Want) -> Memory:
@@ -51,16 +59,23 @@ def hear(memory: Memory, want: Want) -> Memory:
     return replace(memory, spec=want.spec, commit=want.commit)
 
 
-def asked(want: Want, memory: Memory) -> EndpointSpec | None:
-    """The spec that holds now; None if the endpoint shall go (or never had a good one)."""
-    if removal(want):
-        return None
-    return memory.spec
+def give(want: Want, seen: Seen, memory: Memory, now: datetime) -> tuple[Memory, Answer | None, Because]:
+    """Carry out an order, or answer why not."""
+    order = want.order
+    if order is None:
+        return memory, None, ()
+    if order.kind == "retry" and memory.refused:
+        because = (("Retried", f"ordered by {order.by or 'an operator'}"),)
+        return replace(memory, refused=()), Answer(order.id, done=True, message=DONE["retry"]), because
+    step, answer = obey(memory.phase, order, facts(want, seen, memory, now))
+    if step is None:
+        return memory, answer, ()
+    return look(_take(memory, step), seen, now), answer, (step.because,)
 
 
-def removal(want: Want) -> bool:
-    """Whether Git, unmistakably, does not ask for the endpoint."""
-    return want.spec is None and not want.problems and not want.held
+def _take(memory: Memory, step: Step) -> Memory:
+    refused = add(memory.refused, step.refusal) if step.refusal else memory.refused
+    return replace(memory, phase=step.phase, refused=refused)
 
 
 def _advance(want: Want, seen: Seen, memory: Memory, now: datetime) -> tuple[Memory, Because]:
@@ -68,31 +83,12 @@ def _advance(want: Want, seen: Seen, memory: Memory, now: datetime) -> tuple[Mem
     because: list[tuple[str, str]] = []
     for _ in range(MOST_STEPS):
         memory = _promote(memory, spec, seen)
-        step = advance(memory.phase, _facts(want, seen, memory, now))
+        step = advance(memory.phase, facts(want, seen, memory, now))
         because.append(step.because)
         if step.phase == memory.phase:
             return memory, tuple(because)
-        memory = replace(memory, phase=step.phase)
+        memory = look(scale.enlist(_take(memory, step), spec), seen, now)
     return memory, tuple(because)
-
-
-def _facts(want: Want, seen: Seen, memory: Memory, now: datetime) -> Facts:
-    return Facts(
-        target=None if removal(want) else target_split(asked(want, memory)),
-        ready=scale.ready(memory, seen),
-        live=frozenset(name for name, release in (seen.releases or {}).items() if release.ready),
-        acknowledged=_acknowledged(want, seen, memory),
-        now=now,
-    )
-
-
-def _acknowledged(want: Want, seen: Seen, memory: Memory) -> bool:
-    """Whether Envoy confirmed the split of the present phase, with no newer push in flight."""
-    if seen.route is None or not seen.route.settled:
-        return False
-    if isinstance(memory.phase, Removing) or seen.route.route is None:
-        return seen.route.route is None and not split_of(memory.phase)
-    return seen.route.route.split == project(memory, seen, want.auth).split
 
 
 def _promote(memory: Memory, spec: EndpointSpec | None, seen: Seen) -> Memory:
@@ -106,6 +102,8 @@ def _promote(memory: Memory, spec: EndpointSpec | None, seen: Seen) -> Memory:
         if deployment.name not in live and deployment.release.name in ready:
             promoted[deployment.name] = deployment.release.name
     names = {deployment.name for deployment in spec.deployments} if spec else set[str]()
+    if isinstance(memory.phase, Settled) and memory.phase.split == target_split(spec):
+        memory = replace(memory, mirror=mirror_target(spec))
     kept = {name: release for name, release in promoted.items() if name in names | live}
     return replace(memory, promoted=tuple(sorted(kept.items())))
 
@@ -124,7 +122,7 @@ def _wait(want: Want, seen: Seen, before: Memory, after: Memory, now: datetime) 
     )
     found = words.conditions(want, after, seen, because, now)
     after = replace(after, conditions=found)
-    return Plan(after, starts, found, now + UNKNOWN_LOOK, narrate(before, after, want, now), because)
+    return Plan(after, starts, found, now + UNKNOWN_LOOK, narrate(before, after, want, now), because=because)
 
 
 def _plan(want: Want, seen: Seen, memories: tuple[Memory, Memory], because: Because, now: datetime) -> Plan:
@@ -132,10 +130,11 @@ def _plan(want: Want, seen: Seen, memories: tuple[Memory, Memory], because: Beca
     found = words.conditions(want, after, seen, because, now)
     after = _remember(want, seen, replace(after, conditions=found))
     actions = _actions(want, seen, after, now)
-    events = narrate(before, after, want, now)
+    events = narrate(before, after, want, now, because)
     if isinstance(after.phase, Removing) and not actions and not after.releases and after.phase.acknowledged:
         return Plan(None, (), found, events=events, because=because)
-    return Plan(after, actions, found, _wake(after, now), events, because)
+    soon = min((time for time in (_wake(after, now), wake(after, now)) if time is not None), default=None)
+    return Plan(after, actions, found, soon, events, examinations(after, seen, now), because=because)
 
 
 def _remember(want: Want, seen: Seen, memory: Memory) -> Memory:

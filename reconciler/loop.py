@@ -13,12 +13,14 @@ from reconciler import wants
 from reconciler.access import Access
 from reconciler.clock import Clock
 from reconciler.decide import decide
+from reconciler.examinations import Examinations
 from reconciler.narration import narrate_release
+from reconciler.orders import Answer, Order
 from reconciler.plan import Action, ApplyRelease, DropRoute, ForgetRelease, Plan, PutRoute, Seen, Want
-from reconciler.ports import Router, Runtime, Source
+from reconciler.ports import Examiner, Metrics, Router, Runtime, Source
 from reconciler.queue import KeyQueue
 from reconciler.removal import held
-from reconciler.state import Memory, Removing
+from reconciler.state import Memory, Removing, Settled
 from reconciler.store import Store
 from router.table import RouteSeen
 from runtime.replica import ReleaseSeen
@@ -48,12 +50,15 @@ class Reconciler:
         store: Store,
         access: Access,
         clock: Clock,
+        metrics: Metrics,
+        examiner: Examiner,
         conda: bool = False,
     ) -> None:
-        self.source, self.router, self.runtime = source, router, runtime
+        self.source, self.router, self.runtime, self.metrics = source, router, runtime, metrics
         self.store, self.access, self.clock = store, access, clock
         self.conda = conda
         self.queue = KeyQueue()
+        self.examinations = Examinations(examiner, clock, self.queue.add)
         self.memories: dict[str, Memory] = {}
         self.plans: dict[str, Plan] = {}
         self.loaded: Loaded | None = None
@@ -62,6 +67,8 @@ class Reconciler:
         self.confirmed: frozenset[str] = frozenset()
         self.applied: str | None = None
         self.revision = 0
+        self.since = clock.now()
+        self._orders: dict[str, list[tuple[Order, asyncio.Future[Answer]]]] = {}
         self._moved = asyncio.Event()
         self._failures: dict[str, int] = {}
         self._releases: dict[ReleaseRef, ReleaseSeen] = {}
@@ -108,7 +115,9 @@ class Reconciler:
 
     async def run(self) -> None:
         """Reconcile until cancelled."""
+        self.since = self.clock.now()
         self.router.subscribe(self.queue.add)
+        self.metrics.subscribe(self.queue.add)
         self.runtime.subscribe(self._release_changed)
         for ref in self.runtime.seen() or {}:
             self._refs.setdefault(ref.endpoint, set()).add(ref)
@@ -120,6 +129,7 @@ class Reconciler:
                     tasks.create_task(self._work())
         finally:
             self.queue.close()
+            await self.examinations.close()
             self._database.shutdown(wait=True)
 
     async def announce(self, event: Event) -> None:
@@ -140,6 +150,15 @@ class Reconciler:
         self._hold()
         self.queue.add_all(names)
 
+    async def order(self, name: str, order: Order) -> Answer:
+        """Give an order to the next decision on an endpoint; return once what became of it is persisted."""
+        if not self._concerns(name):
+            return Answer(order.id, done=False, message=f"there is no endpoint {name}")
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._orders.setdefault(name, []).append((order, answer))
+        self.queue.add(name)
+        return await answer
+
     def want(self, memory: Memory) -> Want:
         """What Git asks of the endpoint now."""
         auth = self.access.auth(memory.endpoint, wants.auth_mode(memory, self.catalog))
@@ -154,6 +173,9 @@ class Reconciler:
             if runtime is None
             else {ref.name: runtime[ref] for ref in self._refs.get(name, ()) if ref in runtime},
             in_flight=router.in_flight if router else {},
+            reading=self.metrics.reading(name),
+            examined=self.examinations.outcomes(name),
+            since=self.since,
         )
 
     async def _follow(self) -> None:
@@ -230,13 +252,35 @@ class Reconciler:
         if _draining(memory):
             await self.router.refresh()
         now = self.clock.now()
-        plan = decide(self.want(memory), self.observe(name), memory, now)
+        waiting = self._orders.get(name, [])
+        given = waiting[0] if waiting else None
+        want = replace(self.want(memory), order=given[0] if given else None)
+        plan = decide(want, self.observe(name), memory, now)
         await self._persist(name, memory, plan)
+        self._answer(name, given, plan)
+        self._examine(name, plan)
         for action in plan.actions:
             await self._apply(action)
         if plan.wake_at is not None:
             self.queue.add_after(name, (plan.wake_at - now).total_seconds())
         await self._note_ready(name, plan)
+
+    def _answer(self, name: str, given: tuple[Order, asyncio.Future[Answer]] | None, plan: Plan) -> None:
+        """Tell who gave an order what became of it; one that the decision could not take yet waits for the next."""
+        if given is None or plan.answer is None:
+            return
+        rest = self._orders.pop(name)[1:]
+        if rest:
+            self._orders[name] = rest
+            self.queue.add(name)
+        if not given[1].done():
+            given[1].set_result(plan.answer)
+
+    def _examine(self, name: str, plan: Plan) -> None:
+        if plan.memory is not None and plan.examinations:
+            self.examinations.start(plan.memory, plan.examinations)
+        elif plan.memory is None or isinstance(plan.memory.phase, Settled):
+            self.examinations.forget(name)
 
     def _concerns(self, name: str) -> bool:
         """Whether anything is known of the name: a late wake-up for a removed endpoint does nothing."""

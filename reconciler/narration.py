@@ -4,40 +4,73 @@ from dataclasses import replace
 from datetime import datetime
 
 from observability.events import Event, EventType
+from reconciler import ladder
 from reconciler.plan import Want
-from reconciler.rollout import describe
-from reconciler.state import Condition, Memory, Phase, Removing, Reverting, Settled, Shifting, Warming
+from reconciler.run import Refusal, Run
+from reconciler.split import describe
+from reconciler.state import Condition, Memory, Paused, Phase, Removing, Reverting, Settled, Shifting, Warming
 from runtime.replica import ReleaseSeen, ReplicaSeen, ReplicaState, Stage
 from spec.release import ReleaseRef
 
+Told = tuple[str, str, EventType]
 
-def narrate(before: Memory, after: Memory, want: Want, now: datetime) -> tuple[Event, ...]:
-    """Events for a change of spec, of phase, and of any condition."""
-    told: list[tuple[str, str, EventType]] = []
+
+def narrate(
+    before: Memory, after: Memory, want: Want, now: datetime, because: tuple[tuple[str, str], ...] = ()
+) -> tuple[Event, ...]:
+    """Events for a change of spec, of phase, of what is refused, and of any condition."""
+    told: list[Told] = []
     if after.commit != before.commit and after.spec != before.spec:
         told.append(("SpecChanged", want.message or "a new spec was read", EventType.NORMAL))
     if after.phase != before.phase:
         told += _phase(before.phase, after.phase)
+    told += [_refusal(refusal) for refusal in after.refused if refusal not in before.refused]
     told += _conditions(before.conditions, after.conditions)
+    facts = dict(because)
     return tuple(
-        Event(now, after.endpoint, reason, message, kind, commit=want.commit) for reason, message, kind in told
+        Event(now, after.endpoint, reason, message, kind, because=facts, commit=want.commit)
+        for reason, message, kind in told
     )
 
 
-def _phase(before: Phase, after: Phase) -> list[tuple[str, str, EventType]]:
+def _phase(before: Phase, after: Phase) -> list[Told]:  # noqa: PLR0911 (one for each phase)
     match after:
-        case Settled(split) if not isinstance(before, Settled) or before.split != split:
-            return [("TrafficSettled", f"Envoy serves {describe(split)}", EventType.NORMAL)]
-        case Warming(source, target):
-            return [("RolloutStarted", f"from {describe(source)} to {describe(target)}", EventType.NORMAL)]
-        case Shifting(_, target):
-            return [("TrafficShifting", f"moving to {describe(target)}", EventType.NORMAL)]
-        case Reverting(source):
-            return [("RolloutReverting", f"back to {describe(source)}", EventType.NORMAL)]
+        case Settled(split, watch) if not isinstance(before, Settled) or before.split != split:
+            warm = f"; {describe(watch.previous)} stays warm until {watch.until:%H:%M:%S} UTC" if watch else ""
+            unproven = "; unproven, for want of traffic" if watch and watch.unproven else ""
+            return [("TrafficSettled", f"Envoy serves {describe(split)}{unproven}{warm}", EventType.NORMAL)]
+        case Warming(run) if not isinstance(before, Warming) or before.run.target != run.target:
+            message = f"from {describe(run.source)} to {describe(run.target)}, by policy {run.policy.name}"
+            return [("RolloutStarted", message, EventType.NORMAL)]
+        case Shifting(run):
+            return _shifting(before, run)
+        case Paused(run, manual) if not isinstance(before, Paused) or before.manual != manual:
+            message = "by hand" if manual else ladder.entered(run)[1]
+            return [("RolloutPaused", f"at {describe(run.split)}: {message}", EventType.NORMAL)]
+        case Reverting(source) if not isinstance(before, Reverting):
+            why = f": {after.reason}: {after.message}" if after.reason else ""
+            return [("RolloutReverting", f"back to {describe(source)}{why}", EventType.WARNING)]
         case Removing(acknowledged=None):
             return [("EndpointRemoving", "Git no longer asks for the endpoint", EventType.NORMAL)]
         case _:
             return []
+
+
+def _shifting(before: Phase, run: Run) -> list[Told]:
+    was = before.run if isinstance(before, Warming | Shifting | Paused) else None
+    if was is None or was.fraction != run.fraction:
+        return [("TrafficShifting", f"moving to {describe(run.split)}", EventType.NORMAL)]
+    if was.step != run.step and run.rung is not None:
+        return [("RolloutStep", ladder.entered(run)[1], EventType.NORMAL)]
+    if was.extended != run.extended:
+        return [("StepExtended", f"not enough traffic to judge by ({run.extended})", EventType.NORMAL)]
+    return []
+
+
+def _refusal(refusal: Refusal) -> Told:
+    guilty = ", ".join(refusal.guilty) or describe(refusal.target)
+    message = f"{guilty}: {refusal.message}; `headgate rollout retry` tries it again"
+    return ("ReleaseRefused", message, EventType.WARNING)
 
 
 def _conditions(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> list[tuple[str, str, EventType]]:

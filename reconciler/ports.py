@@ -5,6 +5,7 @@ from typing import Protocol
 
 from forge.snapshot import Difference, SourceSeen
 from observability.evidence import Reading
+from observability.examination import Examination, Outcome
 from router.table import EndpointRoute, RouterSeen
 from runtime.replica import ReleaseSeen, ReleaseWant
 from spec.release import ReleaseRef
@@ -88,4 +89,12 @@ class Metrics(Protocol):
 
     def subscribe(self, changed: Callable[[str], None]) -> None:
         """Call `changed(endpoint)` on the event loop, at most every 0.25 s, when there are new attempts."""
+        ...
+
+
+class Examiner(Protocol):
+    """Who asks a release, or a server that a gate names, on Headgate's behalf."""
+
+    async def examine(self, examination: Examination) -> Outcome:
+        """Find out; what cannot be found out is an outcome too."""
         ...

@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from reconciler import ladder
 from reconciler.plan import Seen
-from reconciler.state import Known, Memory, Shifting, Split, split_of
-from reconciler.target import mirror_target
-from router.table import TOTAL, Backend, EndpointRoute, Host, KeyAuth, TokenAuth
+from reconciler.refusals import against
+from reconciler.run import Run
+from reconciler.split import Split, scale_to_total
+from reconciler.state import Known, Memory, Paused, Reverting, Settled, Shifting, run_of, split_of
+from reconciler.target import mirror_target, target_split
+from router.table import Backend, EndpointRoute, Host, KeyAuth, Stickiness, TokenAuth
 from runtime.replica import ReleaseSeen, ReplicaSeen, ReplicaState
+from spec.policy import Mirror, Preview, RolloutPolicy
 from spec.release import Recipe, Server
 
 ROUTABLE = frozenset({ReplicaState.READY, ReplicaState.STOPPING})
@@ -25,6 +30,7 @@ def project(memory: Memory, seen: Seen, auth: KeyAuth | TokenAuth) -> EndpointRo
     live = frozenset(backend.release for backend in backends if any(not host.draining for host in backend.hosts))
     named = frozenset(backend.release for backend in backends)
     split = serve(split_of(memory.phase), live)
+    trial = tuple(release for release in _trial(memory) if release in named)
     return EndpointRoute(
         endpoint=memory.endpoint,
         auth=auth,
@@ -32,6 +38,10 @@ def project(memory: Memory, seen: Seen, auth: KeyAuth | TokenAuth) -> EndpointRo
         split=tuple((release, share) for release, share in split if release in named),
         pinned=tuple((deployment, release) for deployment, release in _pins(memory) if release in named),
         mirror=_mirror(memory, split, live),
+        trial=trial,
+        shield=_shield(memory, trial, live),
+        sticky=_sticky(memory),
+        preview=_preview(memory, live),
     )
 
 
@@ -42,7 +52,8 @@ def serves_alike(one: EndpointRoute, other: EndpointRoute) -> bool:
 
 def _reached(route: EndpointRoute) -> EndpointRoute:
     """The route without draining replicas and without releases that no request is sent to."""
-    names = {*dict(route.split), *dict(route.pinned).values(), *((route.mirror[0],) if route.mirror else ())}
+    others = (*((route.mirror[0],) if route.mirror else ()), *((route.preview[0],) if route.preview else ()))
+    names = {*dict(route.split), *dict(route.pinned).values(), *others, *((route.shield,) if route.shield else ())}
     backends = (
         replace(backend, hosts=tuple(host for host in backend.hosts if not host.draining))
         for backend in route.backends
@@ -53,9 +64,14 @@ def _reached(route: EndpointRoute) -> EndpointRoute:
 
 def _pins(memory: Memory) -> tuple[tuple[str, str], ...]:
     """A release that takes over its deployment's share takes over its header in the same push."""
-    if not isinstance(memory.phase, Shifting):
-        return memory.promoted
-    taken = {release.split("@", 1)[0]: release for release, _ in memory.phase.target}
+    match memory.phase:
+        case Shifting(run) | Paused(run) if run.is_whole:
+            served = run.target
+        case Reverting(source=source, carried=True):
+            served = source
+        case _:
+            return memory.promoted
+    taken = {release.split("@", 1)[0]: release for release, _ in served}
     return tuple(sorted((dict(memory.promoted) | taken).items()))
 
 
@@ -71,14 +87,68 @@ def serve(split: Split, live: frozenset[str]) -> Split:
     return scale_to_total(kept)
 
 
-def scale_to_total(shares: Mapping[str, int]) -> Split:
-    """Scale positive shares to total 10 000 by largest remainder; ties go to the first name."""
-    whole = sum(shares.values())
-    floors = {release: share * TOTAL // whole for release, share in shares.items()}
-    remainders = sorted(shares, key=lambda release: (-(shares[release] * TOTAL % whole), release))
-    for release in remainders[: TOTAL - sum(floors.values())]:
-        floors[release] += 1
-    return tuple(sorted(floors.items()))
+def _trial(memory: Memory) -> tuple[str, ...]:
+    """The releases that live requests are evidence on: those of a move under way, and those still watched."""
+    match memory.phase:
+        case Shifting(run) | Paused(run):
+            gated = run.policy.strategy == "stepwise" and run.policy.gates and run.source
+            return run.candidates if gated else ()
+        case Settled(split, watch) if watch is not None and watch.policy.gates:
+            return watch.candidates(split)
+        case _:
+            return ()
+
+
+def _policy(memory: Memory) -> RolloutPolicy | None:
+    run = run_of(memory.phase)
+    if run is not None:
+        return run.policy
+    return memory.spec.policy if memory.spec else None
+
+
+def _shield(memory: Memory, trial: tuple[str, ...], live: frozenset[str]) -> str:
+    """The release that answers what one on trial fails: the largest of the former split that has replicas."""
+    match memory.phase:
+        case Shifting(run) | Paused(run):
+            former, policy = run.source, run.policy
+        case Settled(watch=watch) if watch is not None:
+            former, policy = watch.previous, watch.policy
+        case _:
+            return ""
+    proven = [(share, release) for release, share in former if release in live and release not in trial]
+    return max(proven)[1] if proven and policy.shield and trial else ""
+
+
+def _sticky(memory: Memory) -> Stickiness | None:
+    """Who stays where, also while nothing moves, so that a client's cookie is there before the next move."""
+    policy, run = _policy(memory), run_of(memory.phase)
+    if policy is None or policy.sticky is None:
+        return None
+    sticky = policy.sticky
+    source = run.source if run is not None else split_of(memory.phase)
+    return Stickiness(sticky.cookie, sticky.header, sticky.ttl_s, source)
+
+
+def _shown(memory: Memory) -> tuple[Run, Mirror | Preview] | None:
+    """The mirror or preview of the present step, with its run."""
+    if not isinstance(memory.phase, Shifting | Paused):
+        return None
+    step = ladder.shown(memory.phase.run)
+    return (memory.phase.run, step) if isinstance(step, Mirror | Preview) else None
+
+
+def _preview(memory: Memory, live: frozenset[str]) -> tuple[str, tuple[tuple[str, str], ...]] | None:
+    shown = _shown(memory)
+    if shown is None or not isinstance(shown[1], Preview):
+        return None
+    release = _largest(shown[0])
+    return (release, shown[1].headers) if release in live else None
+
+
+def _largest(run: Run) -> str:
+    """The candidate that gains most."""
+    before = dict(run.source)
+    return max(run.candidates, key=lambda name: (dict(run.target)[name] - before.get(name, 0), name), default="")
 
 
 def _backend(known: Known, release: ReleaseSeen | None, memory: Memory) -> Backend | None:
@@ -116,10 +186,21 @@ def _paths(recipe: Recipe) -> tuple[str, str, str]:
 
 
 def _mirror(memory: Memory, split: Split, live: frozenset[str]) -> tuple[str, int] | None:
-    mirror = mirror_target(memory.spec)
+    shown = _shown(memory)
+    if shown is not None and isinstance(shown[1], Mirror):
+        release, percent = _largest(shown[0]), shown[1].percent
+        return (release, percent) if release in live and release not in dict(split) else None
+    mirror = mirrored(memory)
     if mirror is None or not split:
         return None
-    release = memory.promoted_release(mirror[0])
-    if release is None or release not in live or release in dict(split):
+    promoted = memory.promoted_release(mirror[0])
+    if promoted is None or promoted not in live or promoted in dict(split):
         return None
-    return (release, mirror[1])
+    return (promoted, mirror[1])
+
+
+def mirrored(memory: Memory) -> tuple[str, int] | None:
+    """Deployment and percent: as Git asks, or as before where the split that Git asks for is refused."""
+    if isinstance(memory.phase, Settled) and against(target_split(memory.spec), memory.refused):
+        return memory.mirror
+    return mirror_target(memory.spec)

@@ -3,8 +3,11 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from reconciler import ladder
 from reconciler.plan import ApplyRelease, ForgetRelease, Seen
-from reconciler.state import Known, Memory, Retiring, releases_of
+from reconciler.refusals import shunned
+from reconciler.split import split_at
+from reconciler.state import Known, Memory, Retiring, Reverting, Settled, releases_of, run_of
 from router.table import EndpointRoute
 from runtime.replica import ReleaseSeen, ReleaseWant, ReplicaSeen, ReplicaState, Stage
 from spec.catalog import DeploymentSpec, EndpointSpec
@@ -17,32 +20,73 @@ QUIET = timedelta(milliseconds=250)
 def enlist(memory: Memory, spec: EndpointSpec | None) -> Memory:
     """Know every release that Git asks for, with its size; releases nobody needs begin to retire."""
     known = {release.ref.name: release for release in memory.releases}
+    shun = shunned(memory, spec.policy) if spec else frozenset()
     for deployment in spec.deployments if spec else ():
-        known[deployment.release.name] = _asked(known.get(deployment.release.name), deployment)
-    resized = (_resize(release, spec) for release in known.values())
+        if deployment.release.name not in shun or deployment.release.name in known:
+            known[deployment.release.name] = _asked(known.get(deployment.release.name), deployment, memory)
+    resized = (_resize(release, memory, spec) for release in known.values())
     return replace(memory, releases=tuple(sorted(resized, key=lambda release: release.ref.name)))
 
 
-def _asked(known: Known | None, deployment: DeploymentSpec) -> Known:
+def _asked(known: Known | None, deployment: DeploymentSpec, memory: Memory) -> Known:
+    count = deployment.instance_count if known is None or _grows(known, memory) else known.count
     return Known(
         ref=deployment.release,
         recipe=known.recipe if known else deployment.recipe,
-        count=deployment.instance_count,
+        count=count,
         max_queue_wait_ms=deployment.max_queue_wait_ms,
         retiring=known.retiring if known else None,
     )
 
 
-def _resize(known: Known, spec: EndpointSpec | None) -> Known:
-    """An older release of a deployment grows with it at once, and shrinks only by leaving."""
+def _resize(known: Known, memory: Memory, spec: EndpointSpec | None) -> Known:
+    """A release's size; an older one of its deployment grows with it at once, and shrinks only by leaving."""
     deployment = spec.deployment(known.ref.deployment) if spec else None
-    if deployment is None or deployment.release == known.ref:
+    if deployment is None:
         return known
-    return replace(
-        known,
-        count=max(known.count, deployment.instance_count),
-        max_queue_wait_ms=deployment.max_queue_wait_ms,
-    )
+    count = surge(known.ref.name, deployment.instance_count, memory)
+    if deployment.release == known.ref:
+        return known if count is None else replace(known, count=count)
+    kept = max(known.count, deployment.instance_count) if _grows(known, memory) else known.count
+    return replace(known, count=kept if count is None else count, max_queue_wait_ms=deployment.max_queue_wait_ms)
+
+
+def surge(release: str, count: int, memory: Memory) -> int | None:
+    """How many replicas a release of a proportional move has; None: as many as always.
+
+    The candidate is sized for the share that comes next, and what it replaces only for the share that Envoy has
+    acknowledged, so that neither is ever short. Only two releases of one deployment trade replicas.
+    """
+    run = run_of(memory.phase)
+    if run is None or run.policy.surge != "proportional" or run.straight:
+        return None
+    source, target = dict(run.source), dict(run.target)
+    deployment = release.split("@", 1)[0]
+    if release in target and release not in source and _has_other(source, deployment):
+        ahead = ladder.next_weight(run) if not run.begun else run.sized
+        share = dict(split_at(run.source, run.target, ahead)).get(release, 0)
+        return max(1, -(-count * share // target[release]))
+    if release in source and release not in target and _has_other(target, deployment):
+        behind = min(run.carried, run.fraction)
+        share = dict(split_at(run.source, run.target, behind)).get(release, 0)
+        return max(1, -(-count * share // source[release]))
+    return None
+
+
+def _has_other(split: dict[str, int], deployment: str) -> bool:
+    return any(name.split("@", 1)[0] == deployment for name in split)
+
+
+def _grows(known: Known, memory: Memory) -> bool:
+    """Whether an older release grows with its deployment: one that is left, or small and only warm, does not."""
+    name = known.ref.name
+    match memory.phase:
+        case Reverting(source=source):
+            return name in dict(source) or name in dict(memory.promoted).values()
+        case Settled(watch=watch) if watch is not None and watch.policy.surge == "proportional":
+            return name not in dict(watch.previous)
+        case _:
+            return True
 
 
 def needed(memory: Memory, spec: EndpointSpec | None) -> frozenset[str]:
@@ -50,7 +94,8 @@ def needed(memory: Memory, spec: EndpointSpec | None) -> frozenset[str]:
     asked = {deployment.release.name for deployment in spec.deployments} if spec else set[str]()
     names = {deployment.name for deployment in spec.deployments} if spec else set[str]()
     promoted = {release for deployment, release in memory.promoted if deployment in names}
-    return frozenset(asked | promoted) | releases_of(memory.phase)
+    shun = shunned(memory, spec.policy) if spec else frozenset()
+    return frozenset((asked - shun) | promoted) | releases_of(memory.phase)
 
 
 def retire(memory: Memory, spec: EndpointSpec | None, now: datetime) -> Memory:

@@ -4,12 +4,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from reconciler.run import Refusal, Run, Watch
+from reconciler.split import Split
 from router.table import EndpointRoute
 from spec.catalog import EndpointSpec
 from spec.release import Recipe, ReleaseRef
-
-Split = tuple[tuple[str, int], ...]
-"""Release → share in hundredths of a percent, sorted by release, no zeros; totals 10 000, or is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,35 +16,49 @@ class Settled:
     """The endpoint serves what it should, or what it last could; nothing moves."""
 
     split: Split = ()
+    watch: Watch | None = None
+    """Until the releases that the last move replaced may go."""
     kind: Literal["settled"] = "settled"
 
 
 @dataclass(frozen=True, slots=True)
 class Warming:
-    """The releases of `target` are being brought up; traffic stays on `source`."""
+    """The releases of the target are being brought up; traffic stays where it was."""
 
-    source: Split
-    target: Split
-    since: datetime
+    run: Run
     kind: Literal["warming"] = "warming"
 
 
 @dataclass(frozen=True, slots=True)
 class Shifting:
-    """Traffic moves from `source` to `target`; it is done when Envoy has acknowledged the target."""
+    """Traffic moves along the policy's steps; it is done when Envoy has acknowledged the target."""
 
-    source: Split
-    target: Split
-    since: datetime
+    run: Run
     kind: Literal["shifting"] = "shifting"
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """Traffic stays as it is until a time, an approval, or a word."""
+
+    run: Run
+    manual: bool = False
+    """Somebody paused it; only `resume` or `promote` goes on."""
+    kind: Literal["paused"] = "paused"
+
+
+@dataclass(frozen=True, slots=True)
 class Reverting:
-    """Git asked for something else in mid-move: back to `source`, acknowledged, before anything new starts."""
+    """Back to `source`, acknowledged, before anything new starts."""
 
     source: Split
     since: datetime
+    left: Split = ()
+    """The split that is left: served until `source` can carry the load."""
+    carried: bool = True
+    """Whether traffic is on its way back already."""
+    reason: str = ""
+    message: str = ""
     kind: Literal["reverting"] = "reverting"
 
 
@@ -58,7 +71,8 @@ class Removing:
     kind: Literal["removing"] = "removing"
 
 
-Phase = Settled | Warming | Shifting | Reverting | Removing
+Phase = Settled | Warming | Shifting | Paused | Reverting | Removing
+Moving = Warming | Shifting | Paused
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,10 @@ class Memory:
     applied: str = ""
     """The newest commit at which the endpoint was Ready."""
     conditions: tuple[Condition, ...] = field(default=())
+    refused: tuple[Refusal, ...] = ()
+    """Oldest first."""
+    mirror: tuple[str, int] | None = None
+    """The mirror of the last split that was as Git asked: what a refused one returns to."""
 
     def known(self, name: str) -> Known | None:
         """The release of that name, or None."""
@@ -129,22 +147,42 @@ def split_of(phase: Phase) -> Split:
     match phase:
         case Settled(split):
             return split
-        case Warming(source=source) | Reverting(source=source):
+        case Warming(run):
+            return run.source
+        case Shifting(run) | Paused(run):
+            return run.split
+        case Reverting(source=source, left=left, carried=carried):
+            return source if carried else left
+        case Removing():
+            return ()
+
+
+def base_of(phase: Phase) -> Split:
+    """S: the last settled split."""
+    match phase:
+        case Settled(split):
+            return split
+        case Warming(run) | Shifting(run) | Paused(run):
+            return run.source
+        case Reverting(source=source):
             return source
-        case Shifting(target=target):
-            return target
         case Removing():
             return ()
 
 
 def releases_of(phase: Phase) -> frozenset[str]:
-    """Every release that a phase may send live traffic to."""
+    """Every release that a phase may send live traffic to, or return to."""
     match phase:
-        case Settled(split):
-            return frozenset(dict(split))
-        case Warming(source, target) | Shifting(source, target):
-            return frozenset(dict(source)) | frozenset(dict(target))
-        case Reverting(source):
-            return frozenset(dict(source))
+        case Settled(split, watch):
+            return frozenset(dict(split)) | frozenset(dict(watch.previous) if watch else ())
+        case Warming(run) | Shifting(run) | Paused(run):
+            return frozenset(dict(run.source)) | frozenset(dict(run.target))
+        case Reverting(source=source, left=left):
+            return frozenset(dict(source)) | frozenset(dict(left))
         case Removing():
             return frozenset()
+
+
+def run_of(phase: Phase) -> Run | None:
+    """The move that is under way, or None."""
+    return phase.run if isinstance(phase, Warming | Shifting | Paused) else None

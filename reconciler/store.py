@@ -12,11 +12,10 @@ from sqlalchemy.exc import OperationalError
 
 from observability.events import Event, EventType
 from reconciler import tables
+from reconciler.rows import FORMAT, upgrade_row
 from reconciler.state import Memory
 from spec.errors import TransientError
 
-FORMAT = 1
-"""Format of a memory row; a newer Headgate reads older ones."""
 KEPT_EVENTS = 10_000
 MEMORY = TypeAdapter(Memory)
 
@@ -51,7 +50,7 @@ class Store:
         with self._begin() as connection:
             rows = connection.execute(select(tables.endpoints)).all()
         self._versions = {row.name: row.version for row in rows}
-        return {row.name: MEMORY.validate_json(row.memory) for row in rows}
+        return {row.name: MEMORY.validate_json(upgrade_row(row.format, row.memory)) for row in rows}
 
     def save(self, name: str, memory: Memory | None, events: Iterable[Event] = ()) -> None:
         """Write (None: delete) one endpoint's memory and its events together. Raises `ConflictError`."""

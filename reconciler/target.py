@@ -1,6 +1,6 @@
 """What Git asks for, in the reconciler's own terms: the split T."""
 
-from reconciler.state import Split
+from reconciler.split import Split
 from router.table import TOTAL
 from spec.catalog import EndpointSpec
 

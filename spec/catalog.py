@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from spec.checks import Checks
-from spec.policy import BUILT_IN, RolloutPolicy
+from spec.policy import IMMEDIATE, RolloutPolicy
 from spec.problem import Problem
 from spec.release import Recipe, ReleaseRef
 
@@ -66,7 +66,7 @@ class EndpointSpec:
     tags: tuple[tuple[str, str], ...] = ()
     properties: tuple[tuple[str, str], ...] = ()
     description: str = ""
-    policy: RolloutPolicy = BUILT_IN
+    policy: RolloutPolicy = IMMEDIATE
 
     def deployment(self, name: str) -> DeploymentSpec | None:
         """The deployment of that name, or None."""

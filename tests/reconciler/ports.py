@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 
 from forge.snapshot import Difference, Snapshot, SourceSeen
 from observability.evidence import NOTHING, Reading, Tally
+from observability.examination import Examination, Outcome
+from observability.verdict import Verdict
 from router.table import EndpointRoute, RouterSeen, RouteSeen
 from runtime.replica import Preparation, ReleaseSeen, ReleaseWant, ReplicaSeen, ReplicaState, Stage
 from spec.errors import TransientError
@@ -219,3 +221,15 @@ class MemoryMetrics:
 
     def forget_subscribers(self) -> None:
         self._subscribers.clear()
+
+
+class MemoryExaminer:
+    """Every examination ends as `outcome` says, at once."""
+
+    def __init__(self) -> None:
+        self.outcome = Outcome(Verdict.GOOD, "as it should be")
+        self.examined: list[Examination] = []
+
+    async def examine(self, examination: Examination) -> Outcome:
+        self.examined.append(examination)
+        return self.outcome

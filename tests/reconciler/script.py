@@ -14,15 +14,23 @@ one world. `pytest --rewrite` writes the descriptions anew: read the difference 
     request NAME | finish         a request starts on a replica, or all end
     stopped                       replicas that were told to stop are gone
     wait 6s                       time passes
+    policy NAME                   of the pushes that follow: immediate, stepwise, careful, proportional, ...
+    saw NAME ok 20 5xx 3          live requests were answered; `count off` and `count on`: nothing is counted
+    restart                       Headgate was away: counting begins anew
+    order KIND                    somebody orders something, and one pass is made
+    examined GATE NAME VERDICT    an examination has ended
 """
 
 from collections.abc import Callable
 
+from policies import POLICIES
 from world import World, deployment, endpoint
 
+from observability.verdict import Verdict
 from reconciler.plan import ApplyRelease, DropRoute, ForgetRelease, PutRoute
-from reconciler.rollout import describe
-from reconciler.state import Phase, Removing, Reverting, Settled, Shifting, Warming
+from reconciler.run import Run
+from reconciler.split import describe
+from reconciler.state import Paused, Phase, Removing, Reverting, Settled, Shifting, Warming
 from runtime.replica import Blame, Preparation, ReplicaState, Stage
 from spec.problem import Problem
 
@@ -30,13 +38,14 @@ from spec.problem import Problem
 def run(text: str) -> str:
     """The script with its descriptions written anew."""
     world, told = World(), []
+    world.policy = POLICIES["immediate"]
     for stanza in text.strip("\n").split("\n\n"):
         commands = stanza.split("\n----")[0]
         for line in commands.splitlines():
             if line and not line.startswith("#"):
                 perform(world, line)
         told.append(f"{commands}\n----\n{show(world)}")
-    assert world.violations == []
+    assert world.violations == [], world.violations
     return "\n\n".join(told) + "\n"
 
 
@@ -69,7 +78,7 @@ def push(world: World, rest: str) -> None:
         name, _, content = item.partition("=")
         content, _, count = content.partition("x")
         made.append(deployment(name, content, int(count or 1)))
-    world.commit(endpoint(_shares(traffic), *made, mirror=_shares(mirror)))
+    world.commit(endpoint(_shares(traffic), *made, mirror=_shares(mirror), policy=world.policy))
 
 
 def _shares(text: str) -> dict[str, int]:
@@ -146,6 +155,21 @@ def hold(world: World, _rest: str) -> None:
     world.held = "its removal waits for an operator"
 
 
+def saw(world: World, rest: str) -> None:
+    name, *words = rest.split()
+    counts = {f"_{kind}": int(count) for kind, count in zip(words[::2], words[1::2], strict=True)}
+    world.saw(full(name), **counts)
+
+
+def restart(world: World, _rest: str) -> None:
+    world.epoch, world.tallies, world.examined = world.epoch + "'", {}, {}
+
+
+def examined(world: World, rest: str) -> None:
+    gate, name, verdict = rest.split()
+    world.examine(gate, full(name), Verdict(verdict))
+
+
 COMMANDS: dict[str, Callable[[World, str], None]] = {
     "push": push,
     "hold": hold,
@@ -162,6 +186,12 @@ COMMANDS: dict[str, Callable[[World, str], None]] = {
     "finish": finish,
     "stopped": stopped,
     "wait": wait,
+    "policy": lambda world, rest: setattr(world, "policy", POLICIES[rest]),
+    "saw": saw,
+    "count": lambda world, rest: setattr(world, "counting", rest == "on"),
+    "restart": restart,
+    "order": lambda world, rest: world.command(rest),
+    "examined": examined,
 }
 
 
@@ -174,21 +204,34 @@ def show(world: World) -> str:
         lines += [f"did      {', '.join(_action(action) for action in plan.actions) or 'nothing'}"]
         ready_is = [found for found in plan.conditions if found.type == "Ready"]
         lines += [f"ready    {found.status} {found.reason}" for found in ready_is]
+        lines += [f"answered {plan.answer.message}"] if plan.answer else []
+        lines += [f"examines {one.gate} {one.release.name}" for one in plan.examinations]
     return short("\n".join(lines))
 
 
-def _phase(phase: Phase) -> str:
+def _phase(phase: Phase) -> str:  # noqa: PLR0911 -- one for each phase
     match phase:
-        case Settled(split):
-            return f"settled on {describe(split)}"
-        case Warming(source, target):
-            return f"warming from {describe(source)} to {describe(target)}"
-        case Shifting(source, target):
-            return f"shifting from {describe(source)} to {describe(target)}"
-        case Reverting(source):
-            return f"reverting to {describe(source)}"
+        case Settled(split, watch):
+            warm = f", {describe(watch.previous)} warm" if watch else ""
+            return f"settled on {describe(split)}{warm}"
+        case Warming(run):
+            return f"warming from {describe(run.source)} to {describe(run.target)}"
+        case Shifting(run) if run.straight:
+            return f"shifting from {describe(run.source)} to {describe(run.target)}"
+        case Shifting(run):
+            return f"shifting from {describe(run.source)} to {describe(run.target)}: {_place(run)}"
+        case Paused(run, manual):
+            return f"paused{' by hand' if manual else ''} from {describe(run.source)}: {_place(run)}"
+        case Reverting(source, carried=carried, reason=reason):
+            short_of = "" if carried else ", which is not ready yet"
+            return f"reverting to {describe(source)}{short_of} ({reason})"
         case Removing(acknowledged=acknowledged):
             return "removing, route " + ("gone" if acknowledged else "still there")
+
+
+def _place(run: Run) -> str:
+    place = f"step {run.step + 1} of {len(run.steps)} at {run.fraction / 100:g}%"
+    return place + (", extended" if run.extended else "") + (", unproven" if run.unproven else "")
 
 
 def _serves(world: World) -> str:
@@ -196,6 +239,8 @@ def _serves(world: World) -> str:
     if serving is None:
         return "not at all"
     mirror = f", mirror {serving.mirror[0]} {serving.mirror[1]}%" if serving.mirror else ""
+    mirror += f", shield {serving.shield}" if serving.shield else ""
+    mirror += f", preview {serving.preview[0]}" if serving.preview else ""
     pins = ", ".join(f"{name}->{release}" for name, release in serving.pinned)
     return describe(serving.split) + mirror + (f" (pins {pins})" if pins else "")
 

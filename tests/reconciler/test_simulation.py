@@ -3,9 +3,14 @@
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from policies import POLICIES
 from world import ENDPOINT, LONGEST, Replica, World, deployment, endpoint
 
-from reconciler.state import Memory, Removing, Settled
+from observability.verdict import Verdict
+from reconciler.facts import target
+from reconciler.orders import KINDS, OrderKind
+from reconciler.refusals import shunned
+from reconciler.state import Memory, Moving, Paused, Removing, Settled, run_of
 from reconciler.target import target_split
 from runtime.replica import ReplicaState
 from spec.catalog import EndpointSpec
@@ -13,6 +18,8 @@ from spec.problem import Problem
 
 CONTENTS = st.sampled_from("123")
 COUNTS = st.integers(1, 3)
+NAMES = st.sampled_from(["immediate", *POLICIES])
+ORDERS = st.sampled_from(KINDS)
 TRAFFIC = st.sampled_from([{"blue": 100}, {"blue": 90, "green": 10}, {"green": 100}, {}, {"blue": 1, "green": 99}])
 
 
@@ -25,7 +32,7 @@ def specs(draw: st.DrawFn) -> EndpointSpec | None:
     found = [deployment(name, draw(CONTENTS), draw(COUNTS)) for name in sorted(names)]
     idle = [name for name in sorted(names) if name not in traffic]
     mirror = {idle[0]: 20} if idle and traffic and draw(st.booleans()) else None
-    return endpoint(traffic, *found, mirror=mirror)
+    return endpoint(traffic, *found, mirror=mirror, policy=POLICIES[draw(NAMES)])
 
 
 class Weather(RuleBasedStateMachine):
@@ -34,6 +41,8 @@ class Weather(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = World()
+        self.approved: set[object] = set()
+        """Moves that somebody let go on."""
 
     @rule(spec=specs())
     def push(self, spec: EndpointSpec | None) -> None:
@@ -133,12 +142,60 @@ class Weather(RuleBasedStateMachine):
     def know(self, router: bool, runtime: bool) -> None:  # noqa: FBT001 -- hypothesis passes them by name
         self.world.router_known, self.world.runtime_known = router, runtime
 
+    @rule(counts=st.lists(st.sampled_from([0, 0, 0, 1, 10]), min_size=2, max_size=2), ok=st.integers(0, 40))
+    def answer(self, counts: list[int], ok: int) -> None:
+        """Every release that Envoy serves answered some requests, and failed some."""
+        serving = self.world.envoy.serving
+        for index, (name, share) in enumerate(serving.split if serving else ()):
+            self.world.saw(name, ok=ok * share // 1000, **{"5xx": counts[index % 2]})
+
+    @rule(kind=ORDERS)
+    def order(self, kind: OrderKind) -> None:
+        if self.world.memory is None:
+            return
+        run = run_of(self.world.memory.phase)
+        plan = self.world.command(kind)
+        if run is not None and kind in ("promote", "promote-full") and plan.answer and plan.answer.done:
+            self.approved.add((run.source, run.target, run.started))
+
+    @rule(on=st.booleans())
+    def count(self, on: bool) -> None:  # noqa: FBT001 -- hypothesis passes it by name
+        self.world.counting = on
+
+    @rule()
+    def restart(self) -> None:
+        """Headgate comes back: counters and outcomes that were not remembered are gone."""
+        world = self.world
+        world.epoch, world.tallies, world.examined = world.epoch + "'", {}, {}
+
+    @rule(verdict=st.sampled_from(Verdict))
+    def examined(self, verdict: Verdict) -> None:
+        self.examine(verdict)
+
+    def examine(self, verdict: Verdict) -> None:
+        for one in self.world.plans[-1].examinations if self.world.plans else ():
+            self.world.examine(one.gate, one.release.name, verdict)
+
+    def sunshine(self) -> None:
+        """Releases answer well, examinations end well, somebody approves, and time passes."""
+        world = self.world
+        for name, _ in world.envoy.serving.split if world.envoy.serving else ():
+            world.saw(name, ok=2000)
+        world.wait(20)
+        world.fair_weather()
+        world.step()
+        self.examine(Verdict.GOOD)
+        if world.memory is not None and isinstance(world.memory.phase, Paused):
+            self.order("promote")
+
     @rule()
     @precondition(lambda self: self.world.memory is not None)
     def good_weather(self) -> None:
         """Everything works for a while: the endpoint is what Git asks for, and a further pass does nothing."""
         world = self.world
-        world.router_known = world.runtime_known = True
+        world.router_known = world.runtime_known = world.counting = True
+        for _ in range(60):
+            self.sunshine()
         world.run(60)
         if world.memory is None:
             assert world.releases == {}
@@ -146,15 +203,35 @@ class Weather(RuleBasedStateMachine):
             return
         spec = world.memory.spec if world.problems else world.spec
         assert isinstance(world.memory.phase, Settled), world.memory.phase
-        assert world.memory.phase.split == target_split(spec)
-        assert dict(world.envoy.serving.split if world.envoy.serving else ()) == dict(target_split(spec))
-        wanted = {found.release.name: found.instance_count for found in spec.deployments} if spec else {}
-        assert {name: len(found.replicas) for name, found in world.releases.items()} == wanted
+        assert world.memory.phase.split == target(world.memory, spec)
+        assert dict(world.envoy.serving.split if world.envoy.serving else ()) == dict(world.memory.phase.split)
+        if not world.memory.refused:
+            assert world.memory.phase.split == target_split(spec)
+            wanted = {found.release.name: found.instance_count for found in spec.deployments} if spec else {}
+            assert {name: len(found.replicas) for name, found in world.releases.items()} == wanted
         assert world.step().actions == ()
 
     @invariant()
     def nothing_forbidden_happened(self) -> None:
         assert self.world.violations == []
+
+    @invariant()
+    def what_was_refused_gets_no_share(self) -> None:
+        memory = self.world.memory
+        if memory is None or memory.spec is None or not isinstance(memory.phase, Settled) or memory.route is None:
+            return
+        assert not set(dict(memory.phase.split)) & shunned(memory, memory.spec.policy)
+
+    @invariant()
+    def an_approval_is_never_skipped(self) -> None:
+        """`careful` asks for one at 10 %: nothing goes further without somebody's word."""
+        memory = self.world.memory
+        if memory is None or not isinstance(memory.phase, Moving):
+            return
+        run = memory.phase.run
+        if run.straight or run.policy != POLICIES["careful"] or run.fraction <= POLICIES["careful"].steps[0].weight:
+            return
+        assert (run.source, run.target, run.started) in self.approved
 
     @invariant()
     def live_releases_are_remembered(self) -> None:

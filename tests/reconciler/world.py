@@ -3,13 +3,19 @@
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from observability.evidence import NOTHING, OUTCOMES, Reading, Tally
+from observability.verdict import Verdict
 from reconciler.decide import decide
+from reconciler.orders import Order, OrderKind
 from reconciler.plan import ApplyRelease, DropRoute, ForgetRelease, Plan, PutRoute, Seen, Want
 from reconciler.routing import serve
-from reconciler.state import Memory, Shifting, Split, split_of
+from reconciler.split import Split, split_at
+from reconciler.state import Memory, Paused, Shifting, split_of
+from reconciler.trial import Examined
 from router.table import EndpointRoute, KeyAuth, RouteSeen
 from runtime.replica import Preparation, ReleaseSeen, ReleaseWant, ReplicaSeen, ReplicaState, Stage
 from spec.catalog import DeploymentSpec, EndpointSpec
+from spec.policy import IMMEDIATE, RolloutPolicy
 from spec.release import Environment, InstanceType, Recipe, ReleaseRef, Server
 
 AUTH = KeyAuth("p" * 32, "s" * 32)
@@ -35,7 +41,10 @@ def deployment(name: str, content: str, count: int = 1) -> DeploymentSpec:
 
 
 def endpoint(
-    traffic: dict[str, int], *deployments: DeploymentSpec, mirror: dict[str, int] | None = None
+    traffic: dict[str, int],
+    *deployments: DeploymentSpec,
+    mirror: dict[str, int] | None = None,
+    policy: RolloutPolicy = IMMEDIATE,
 ) -> EndpointSpec:
     return EndpointSpec(
         name=ENDPOINT,
@@ -44,6 +53,7 @@ def endpoint(
         traffic=tuple(sorted((name, share) for name, share in traffic.items() if share)),
         mirror_traffic=tuple((mirror or {}).items()),
         deployments=tuple(sorted(deployments, key=lambda found: found.name)),
+        policy=policy,
     )
 
 
@@ -120,6 +130,11 @@ class World:
         self.runtime_known = True
         self.plans: list[Plan] = []
         self.violations: list[str] = []
+        self.epoch = "first"
+        self.counting = True
+        self.tallies: dict[str, Tally] = {}
+        self.examined: dict[tuple[str, str], Examined] = {}
+        self.order: Order | None = None
         self._ports = first_port
         self._granted: tuple[object, dict[str, int]] = (None, {})
 
@@ -134,10 +149,30 @@ class World:
             RouteSeen(envoy.route, envoy.pushed, envoy.acknowledged, envoy.rejected) if self.router_known else None
         )
         releases = {name: found.seen() for name, found in self.releases.items()} if self.runtime_known else None
-        return Seen(route, releases, flights)
+        reading = Reading(self.epoch, self.now, dict(self.tallies)) if self.counting else None
+        return Seen(route, releases, flights, reading, dict(self.examined))
 
     def want(self) -> Want:
-        return Want("c1", self.spec, AUTH, self.problems, self.held)
+        return Want("c1", self.spec, AUTH, self.problems, self.held, order=self.order)
+
+    def saw(self, release: str, **outcomes: int) -> None:
+        """Live requests were answered: `ok`, `5xx` and so on (`_5xx` where Python needs a name)."""
+        counts = {name.removeprefix("_"): count for name, count in outcomes.items()}
+        answered = sum(count for name, count in counts.items() if name not in ("reset", "429"))
+        latency = (0,) * 10 + (answered,) + (0,) * (len(NOTHING.latency) - 11)
+        fresh = Tally(tuple(counts.get(name, 0) for name in OUTCOMES), latency)
+        self.tallies[release] = self.tallies.get(release, NOTHING) + fresh
+
+    def examine(self, gate: str, release: str, verdict: Verdict) -> None:
+        """An examination has ended."""
+        self.examined[gate, release] = Examined(self.now, verdict, f"it was {verdict}")
+
+    def command(self, kind: OrderKind) -> Plan:
+        """Somebody orders something; it is given to one pass."""
+        self.order = Order(kind, "1", "somebody")
+        plan = self.step()
+        self.order = None
+        return plan
 
     def plan(self) -> Plan:
         return decide(self.want(), self.seen(), self.memory or Memory(ENDPOINT), self.now)
@@ -274,7 +309,10 @@ class World:
     def _check_base(self, route: EndpointRoute, ready: set[str]) -> None:
         """A move starts only when Envoy has confirmed what was before; a share that was lost may come back."""
         phase = self.memory.phase if self.memory else None
-        split = (phase.source if isinstance(phase, Shifting) else split_of(phase)) if phase else ()
+        split = split_of(phase) if phase else ()
+        if isinstance(phase, Shifting | Paused):
+            run = phase.run
+            split = split_at(run.source, run.target, run.carried)
         base = dict(split) if self._was_served(split) else {}
         pushed = dict(self.envoy.route.split) if self.envoy.route else {}
         serving = dict(self.envoy.serving.split) if self.envoy.serving else {}

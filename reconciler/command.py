@@ -1,0 +1,98 @@
+"""Orders of people to the phase of an endpoint. Pure."""
+
+from dataclasses import replace
+
+from reconciler import ladder
+from reconciler.orders import Answer, Order
+from reconciler.rollout import Facts, Step, give_up, take_back
+from reconciler.state import Moving, Paused, Phase, Settled, Shifting, Warming
+
+
+def obey(phase: Phase, order: Order, facts: Facts) -> tuple[Step | None, Answer]:
+    """Carry out an order, or say why not and what to do instead."""
+    if facts.target is None:
+        return None, Answer(order.id, done=False, message="the endpoint is being removed")
+    because = (_REASONS[order.kind], f"ordered by {order.by or 'an operator'}")
+    match phase:
+        case Settled():
+            step = _settled(phase, order, facts, because)
+        case Warming() | Shifting() | Paused():
+            step = _moving(phase, order, facts, because)
+        case _:
+            step = "traffic is on its way back already; try again when it has settled"
+    if isinstance(step, str):
+        return None, Answer(order.id, done=False, message=step)
+    return step, Answer(order.id, done=True, message=DONE[order.kind])
+
+
+def _settled(phase: Settled, order: Order, facts: Facts, because: tuple[str, str]) -> Step | str:
+    if order.kind != "undo":
+        return "nothing moves at this endpoint; `headgate rollout status` shows what it serves"
+    if phase.watch is None:
+        return "what was replaced is not warm any more: go back with `git revert`"
+    return take_back(phase, phase.watch, facts, because, refuse=True)
+
+
+def _moving(phase: Moving, order: Order, facts: Facts, because: tuple[str, str]) -> Step | str:  # noqa: PLR0911 (one for each order)
+    match order.kind:
+        case "abort":
+            return give_up(phase, facts, because, urgent=False)
+        case "undo":
+            return "a rollout is under way: `headgate rollout abort` takes it back"
+        case "pause":
+            return Step(Paused(phase.run, manual=True), because)
+        case "resume":
+            return _resume(phase, because)
+        case "promote-full":
+            return _go_on(phase, facts, because, full=True)
+        case "promote":
+            return _go_on(phase, facts, because, full=False)
+        case "retry":
+            return "nothing of this endpoint is refused, and a rollout is under way"
+
+
+def _resume(phase: Moving, because: tuple[str, str]) -> Step | str:
+    if not isinstance(phase, Paused):
+        return "it is not paused"
+    if not phase.manual:
+        return "the policy pauses here: `headgate rollout promote` goes on"
+    return Step(_unpaused(phase), because)
+
+
+def _unpaused(phase: Moving) -> Moving:
+    return Warming(phase.run) if not phase.run.begun else Shifting(phase.run)
+
+
+def _go_on(phase: Moving, facts: Facts, because: tuple[str, str], *, full: bool) -> Step | str:
+    run = replace(phase.run, progressed=facts.now)
+    if not run.begun:
+        if not full and not isinstance(phase, Paused):
+            return "its replicas are not ready yet; `promote --full` skips the steps once they are"
+        return Step(Warming(replace(run, full=run.full or full)), because)
+    if run.is_whole:
+        return "it is on its last step already"
+    if full:
+        return Step(Shifting(ladder.forward(replace(run, full=True))), because)
+    if not facts.acknowledged or run.sized > run.fraction:
+        return "a step is on its way; try again when it has been taken"
+    return Step(Shifting(ladder.forward(run)), because)
+
+
+_REASONS = {
+    "promote": "Promoted",
+    "promote-full": "PromotedFully",
+    "pause": "PausedByHand",
+    "resume": "Resumed",
+    "abort": "Aborted",
+    "retry": "Retried",
+    "undo": "Undone",
+}
+DONE = {
+    "promote": "going on to the next step",
+    "promote-full": "going to the end without further steps",
+    "pause": "paused; `headgate rollout resume` goes on",
+    "resume": "going on",
+    "abort": "traffic goes back, and this release is not started again (`headgate rollout retry` does)",
+    "retry": "refusals are forgotten; what Git asks for is tried again",
+    "undo": "traffic goes back to the previous release, and this one is not started again",
+}

@@ -1,0 +1,109 @@
+"""What a move sees and still has to look at: evidence in, examinations out, and when to look again. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from reconciler import ladder, trial
+from reconciler.calendar import opening
+from reconciler.facts import CHECKS, WARMUP, checked_releases, quiet_until
+from reconciler.plan import Examine, Seen
+from reconciler.run import Run, Watch
+from reconciler.scale import ready
+from reconciler.state import Memory, Paused, Settled, Shifting, Warming, run_of, split_of
+from spec.policy import WarmUp
+
+Kind = Literal["http", "checks", "warmup"]
+Wanted = tuple[str, str, Kind, datetime]
+"""Gate, release, what to do, and how old an outcome may be."""
+
+
+def look(memory: Memory, seen: Seen, now: datetime) -> Memory:
+    """Take in what live requests showed since the last look, and let the gates judge it."""
+    return _weigh(_observe(memory, seen, now), seen, now)
+
+
+def _observe(memory: Memory, seen: Seen, now: datetime) -> Memory:
+    match memory.phase:
+        case Settled(split, watch) if watch is not None:
+            evidence = trial.absorb(watch.evidence, seen.reading, split, now)
+            return replace(memory, phase=Settled(split, replace(watch, evidence=evidence)))
+        case Warming() | Shifting() | Paused():
+            run = memory.phase.run
+            counts = run.fraction > 0 and _is_stable_live(run, seen)
+            evidence = trial.absorb(run.evidence, seen.reading, split_of(memory.phase), now, counts=counts)
+            return replace(memory, phase=replace(memory.phase, run=replace(run, evidence=evidence)))
+        case _:
+            return memory
+
+
+def _weigh(memory: Memory, seen: Seen, now: datetime) -> Memory:
+    match memory.phase:
+        case Settled(split, watch) if watch is not None:
+            return replace(memory, phase=Settled(split, trial.examine_watch(watch, split, now)))
+        case Shifting() | Paused():
+            run = trial.examine_run(memory.phase.run, seen.examined, now)
+            return replace(memory, phase=replace(memory.phase, run=run))
+        case _:
+            return memory
+
+
+def examinations(memory: Memory, seen: Seen, now: datetime) -> tuple[Examine, ...]:
+    """What has to be found out now, by requests of Headgate's own."""
+    run = run_of(memory.phase)
+    if run is None or not run.source:
+        return ()
+    known = {found.ref.name: found.ref for found in memory.releases}
+    there = ready(memory, seen)
+    wants = (one for one in _wanted(memory, run, seen, now) if one[1] in there and one[1] in known)
+    return tuple(Examine(gate, known[release], kind, after) for gate, release, kind, after in wants)
+
+
+def _wanted(memory: Memory, run: Run, seen: Seen, now: datetime) -> Iterator[Wanted]:
+    if not run.begun:
+        for release in checked_releases(memory, run):
+            one = seen.examined.get((CHECKS, release))
+            if one is None or one.at < run.started:
+                yield CHECKS, release, "checks", run.started
+        return
+    if isinstance(run.rung, WarmUp) and run.entered is not None:
+        for release in run.candidates:
+            done = seen.examined.get((WARMUP, release))
+            if done is None or done.at < run.entered:
+                yield WARMUP, release, "warmup", run.entered
+    for gate, release, after in trial.wanted(run, now):
+        found = seen.examined.get((gate.name, release))
+        if found is None or found.at < after:
+            yield gate.name, release, "http" if gate.metric == "http" else "checks", after
+
+
+def wake(memory: Memory, now: datetime) -> datetime | None:
+    """The next moment at which time alone changes what should be done."""
+    return min((time for time in _times(memory, now) if time is not None and time > now), default=None)
+
+
+def _times(memory: Memory, now: datetime) -> Iterator[datetime | None]:
+    match memory.phase:
+        case Settled(watch=watch) if watch is not None:
+            yield from _ends(watch)
+        case Warming(run) | Shifting(run) | Paused(run):
+            yield ladder.deadline_of(run)
+            yield run.progressed + timedelta(seconds=run.policy.progress_deadline_s)
+            yield opening(memory.spec.policy if memory.spec else run.policy, now).until
+            yield trial.next_look(run, now)
+            yield quiet_until(run)
+        case _:
+            return
+
+
+def _ends(watch: Watch) -> Iterator[datetime]:
+    yield watch.until
+    yield watch.watched_until
+
+
+def _is_stable_live(run: Run, seen: Seen) -> bool:
+    """Whether what the candidate is compared with serves at all: otherwise its evidence would be of another world."""
+    stable = [release for release, _ in run.source if release in dict(run.split) and release not in run.candidates]
+    releases = seen.releases or {}
+    return all(name in releases and releases[name].ready for name in stable)

@@ -1,0 +1,192 @@
+"""What a move has seen, and what its gates say of it: readings to evidence to verdicts. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from observability.evidence import NOTHING, Reading, Tally
+from observability.judge import alpha_each, judge, judge_frozen
+from observability.verdict import Judgement, Stage, Verdict
+from reconciler.run import Episode, Evidence, Mark, Run, Said, Tallies, Watch
+from reconciler.split import Split
+from router.table import TOTAL
+from spec.policy import Gate
+
+Key = tuple[str, str]
+"""Gate and release."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """The outcome of one request of a gate's own, or of one run of a deployment's checks."""
+
+    at: datetime
+    verdict: Verdict
+    message: str
+
+
+Examinations = Mapping[Key, Examined]
+
+
+def absorb(
+    evidence: Evidence, reading: Reading | None, split: Split, now: datetime, *, counts: bool = True
+) -> Evidence:
+    """Add what came since the last reading to the episode of `split`, the split that was asked for meanwhile.
+
+    The first reading is only where counting starts. A new epoch is a Headgate that started in mid-move: what it
+    counted since is evidence, what happened before it is not. Without `counts` what came is left out.
+    """
+    if reading is None:
+        return replace(evidence, since=None)
+    since = evidence.since if reading.epoch == evidence.epoch and evidence.since else now
+    read: Tallies = tuple(sorted(reading.tallies.items()))
+    before = dict(evidence.read) if reading.epoch == evidence.epoch else {}
+    fresh = {name: tally.since(before.get(name, NOTHING)) for name, tally in read}
+    episodes = evidence.episodes
+    if counts and evidence.epoch:
+        episodes = _add(episodes, split, {name: tally for name, tally in fresh.items() if any(tally.outcomes)})
+    return Evidence(episodes, reading.epoch, read, since)
+
+
+def _add(episodes: tuple[Episode, ...], split: Split, fresh: Mapping[str, Tally]) -> tuple[Episode, ...]:
+    if not fresh:
+        return episodes
+    last = episodes[-1] if episodes and episodes[-1].split == split else Episode(split)
+    known = dict(last.tallies)
+    merged = {name: known.get(name, NOTHING) + fresh.get(name, NOTHING) for name in known.keys() | fresh.keys()}
+    kept = episodes[:-1] if episodes and episodes[-1].split == split else episodes
+    return (*kept, Episode(split, tuple(sorted(merged.items()))))
+
+
+def stages(run: Run, release: str) -> tuple[Stage, ...]:
+    """The evidence on one candidate, by the shares that it had."""
+    return tuple(_stage(episode, release, run.candidates) for episode in run.evidence.episodes)
+
+
+def _stage(episode: Episode, release: str, trial: tuple[str, ...]) -> Stage:
+    shares, tallies = dict(episode.split), dict(episode.tallies)
+    own = shares.get(release, 0)
+    rest = sum(share for name, share in shares.items() if name not in trial)
+    stable = sum((tally for name, tally in sorted(tallies.items()) if name not in trial), NOTHING)
+    share = own * TOTAL // (own + rest) if own + rest else 0
+    return Stage(share, tallies.get(release, NOTHING), stable)
+
+
+def examine_run(run: Run, found: Examinations, now: datetime) -> Run:
+    """The run with what its gates say now."""
+    if run.straight or not run.policy.gates or not run.begun:
+        return run
+    alpha = alpha_each(run.policy) / max(1, len(run.candidates))
+    marks, said = {(mark.gate, mark.release): mark for mark in run.marks}, []
+    for gate in run.policy.gates:
+        for release in run.candidates:
+            one = judge(gate, stages(run, release), alpha)
+            if gate.test == "threshold" or gate.metric in ("http", "checks"):
+                key = (gate.name, release)
+                mark = marks.get(key, Mark(gate.name, release, run.entered or now))
+                marks[key], one = _measure(gate, mark, stages(run, release), found.get(key), now)
+            said.append(_said(gate, release, one))
+    kept = tuple(mark for _, mark in sorted(marks.items()))
+    return replace(run, marks=kept, said=tuple(said))
+
+
+def examine_watch(watch: Watch, split: Split, now: datetime) -> Watch:
+    """The watch with what its gates say of the promoted releases, held against the stable ones of the move."""
+    if now >= watch.watched_until:
+        return replace(watch, said=())
+    trial = watch.candidates(split)
+    alpha = alpha_each(watch.policy) / max(1, len(trial))
+    said = tuple(
+        _said(gate, release, judge_frozen(gate, watch.evidence.tally(release), watch.stable, alpha))
+        for gate in watch.policy.gates
+        if gate.metric in ("error_rate", "latency")
+        for release in trial
+    )
+    return replace(watch, said=said)
+
+
+def wanted(run: Run, now: datetime) -> Iterator[tuple[Gate, str, datetime]]:
+    """Examinations that a run's gates need: gate, release, and how old an answer may be."""
+    if run.straight or not run.begun or not run.fraction:
+        return
+    marks = {(mark.gate, mark.release): mark for mark in run.marks}
+    for gate in run.policy.gates:
+        if gate.metric not in ("http", "checks"):
+            continue
+        for release in run.candidates:
+            mark = marks.get((gate.name, release))
+            due = (mark.since if mark else run.entered or now) + timedelta(seconds=gate.interval_s)
+            first = mark is None or not mark.message
+            if first or now >= due:
+                yield gate, release, mark.since if mark else now
+
+
+def next_look(run: Run, now: datetime) -> datetime | None:
+    """When a gate that measures at intervals is due next."""
+    lengths = {gate.name: timedelta(seconds=gate.interval_s) for gate in run.policy.gates}
+    due = (mark.since + lengths[mark.gate] for mark in run.marks if mark.gate in lengths)
+    return min((time for time in due if time > now), default=None)
+
+
+def _said(gate: Gate, release: str, one: Judgement) -> Said:
+    return Said(
+        gate=gate.name,
+        release=release,
+        verdict=one.verdict,
+        reason=one.reason,
+        message=one.message,
+        samples=one.samples,
+        value=one.value,
+        reference=one.reference,
+        dry_run=gate.dry_run,
+    )
+
+
+def _measure(
+    gate: Gate, mark: Mark, found: tuple[Stage, ...], examined: Examined | None, now: datetime
+) -> tuple[Mark, Judgement]:
+    """Take a measurement where one is due, and say what all of them make of the release."""
+    if gate.metric in ("http", "checks"):
+        if examined is None or examined.at < mark.since or (mark.message and examined.at == mark.since):
+            return mark, _standing(gate, mark)
+        taken = Judgement(examined.verdict, "Measured", examined.message)
+        mark = _count(replace(mark, since=examined.at), taken)
+        return mark, _standing(gate, mark)
+    if now < mark.since + timedelta(seconds=gate.interval_s):
+        return mark, _standing(gate, mark)
+    candidate = sum((stage.candidate for stage in found), NOTHING)
+    stable = sum((stage.stable for stage in found), NOTHING)
+    share = found[-1].share if found else TOTAL
+    window = Stage(share, candidate.since(mark.candidate), stable.since(mark.stable))
+    taken = judge(gate, (window,), 1.0)
+    if taken.reason == "NotEnoughTraffic":
+        return mark, replace(taken, verdict=Verdict.INCONCLUSIVE)
+    mark = _count(replace(mark, since=now, candidate=candidate, stable=stable), taken)
+    return mark, _standing(gate, mark)
+
+
+def _count(mark: Mark, taken: Judgement) -> Mark:
+    mark = replace(mark, message=taken.message)
+    match taken.verdict:
+        case Verdict.GOOD:
+            return replace(mark, successes=mark.successes + 1, errors=0)
+        case Verdict.BAD:
+            return replace(mark, failures=mark.failures + 1, successes=0, errors=0)
+        case Verdict.ERROR:
+            return replace(mark, errors=mark.errors + 1)
+        case Verdict.INCONCLUSIVE:
+            return mark
+
+
+def _standing(gate: Gate, mark: Mark) -> Judgement:
+    """What the measurements so far come to."""
+    counted = f"{mark.successes} good in a row, {mark.failures} bad"
+    message = f"{mark.message} ({counted})" if mark.message else "not measured yet"
+    samples = mark.successes + mark.failures
+    if mark.failures > gate.failure_limit:
+        return Judgement(Verdict.BAD, "FailureLimit", message, samples)
+    if mark.errors > gate.error_limit:
+        return Judgement(Verdict.ERROR, "ErrorLimit", message, samples)
+    if mark.successes >= gate.success_limit:
+        return Judgement(Verdict.GOOD, "WithinLimits", message, samples)
+    return Judgement(Verdict.INCONCLUSIVE, "Measuring", message, samples)
