@@ -12,39 +12,40 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from router.bootstrap import XDS_CLUSTER
-from router.names import EXTENSIONS, METADATA
+from router.names import EXTENSIONS, METADATA, ON_TRIAL, SHIELDED
 
 TAG: Final = "hg"
 """The custom tag of each entry; all that is read of it."""
 
 _FACTS: Final = (
     "%ACCESS_LOG_TYPE%",
-    f"%METADATA(ROUTE:{METADATA}:endpoint)%",
-    f"%METADATA(ROUTE:{METADATA}:trial)%",
+    "%ROUTE_NAME%",
+    "%UPSTREAM_CLUSTER%",
     f"%UPSTREAM_METADATA({METADATA}:release)%",
-    f"%METADATA(ROUTE:{METADATA}:release)%",
     "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
     "%RESPONSE_CODE%",
     "%RESPONSE_FLAGS%",
     # A model may answer with a tab here: that spoils this column only, for those after it are split off from the end.
     "%RESP(MS-AZUREML-MODEL-ERROR-STATUSCODE):3%",
 )
-_OWN: Final = ("%REQ(X-REQUEST-ID)%", "%COMMON_DURATION(US_TX_BEG:US_RX_END:us)%", "%DURATION%")
+_OWN: Final = (
+    "%REQ(X-REQUEST-ID)%",
+    "%COMMON_DURATION(US_TX_BEG:US_RX_END:us)%",
+    "%COMMON_DURATION(US_TX_BEG:US_RX_BEG:us)%",
+    "%DURATION%",
+)
 TAG_VALUE: Final = "\t".join((*_FACTS, *_OWN))
-
-SHIELDED: Final = "shield"
-"""The route's fact `trial` where an attempt that fails is made again on another release; elsewhere it is `1`."""
 
 _FLUSH: Final = "0.1s"
 _BUFFER_BYTES: Final = 65_536
 """Entries that one worker keeps at most before it sends them, or drops them if it cannot."""
-_FACT: Final = f"xds.route_metadata.filter_metadata['{METADATA}']['trial']"
-
 _REQUEST: Final = "DownstreamEnd"
 _MODEL_ERROR: Final = 424
 _SUCCESS: Final = 200
 _ORPHANS: Final = 4096
 _OUT_OF_TIME: Final = frozenset({"UMSDR", "UT", "SI", "DT"})
+_NOT_SENT: Final = frozenset({"UH", "NC", "UO"})
+_NONE: Final = ("", "-")
 _BROKEN: Final = frozenset({"UC", "UF", "UH", "NC", "UR", "LR", "UPE"})
 
 
@@ -76,16 +77,18 @@ class Facts(NamedTuple):
     """It is a request's own entry, not that of one attempt."""
     shielded: bool
     attempts: int
+    sent: bool
+    """The last attempt found a replica, and room there."""
 
 
 def request_log() -> _Fields:
     """Describe the connection manager's log: one entry for each request of a route on trial."""
-    return _log(f"{_FACT} != ''")
+    return _log(ON_TRIAL)
 
 
 def attempt_log() -> _Fields:
     """Describe the router filter's log: one entry for each attempt, where another release may be tried next."""
-    return _log(f"{_FACT} == '{SHIELDED}'")
+    return _log(f"/{SHIELDED}")
 
 
 class Reader:
@@ -99,9 +102,10 @@ class Reader:
         """Return the attempts that are known with these `HTTPAccessLogEntry` messages."""
         found: list[Attempt] = []
         for entry in entries:
-            head, request, sent, whole = entry.common_properties.custom_tags[TAG].rsplit("\t", 3)
+            head, request, answered, begun, whole = entry.common_properties.custom_tags[TAG].rsplit("\t", 4)
             facts = read_facts(head)
-            milliseconds = int(sent) / 1000 if sent.isdigit() else float(whole or 0)
+            sent = answered or begun
+            milliseconds = int(sent) / 1000 if sent else float(whole)
             if facts.shielded:
                 found += self._join(facts, request, milliseconds)
             elif facts.request and facts.outcome:
@@ -113,11 +117,13 @@ class Reader:
         if not facts.request:
             self._keep(request, attempt)
             return []
-        earlier = self._earlier.pop(request, [])[: max(0, facts.attempts - 1)]
-        missing = facts.attempts - 1 - len(earlier)
-        # An attempt that found no replica has no entry.
-        nobody = [Attempt(facts.endpoint, facts.chosen, "reset", 0.0)] * missing
-        return [*nobody, *earlier, *([attempt] if facts.outcome else [])]
+        known = self._earlier.pop(request, [])[: max(0, facts.attempts - 1)]
+        if not known and facts.release != facts.chosen:
+            # An attempt that found no replica has no entry, and is not counted by Envoy.
+            known = [Attempt(facts.endpoint, facts.chosen, "reset", 0.0)]
+        # Where the second release had no replica or no room, nothing names it.
+        nameless = known and not facts.sent
+        return known if nameless or not facts.outcome else [*known, attempt]
 
     def _keep(self, request: str, attempt: Attempt) -> None:
         """Keep what waits for its request's entry; where the client went away, that has come already."""
@@ -129,17 +135,20 @@ class Reader:
 @lru_cache(maxsize=4096)
 def read_facts(head: str) -> Facts:
     """Read the columns `_FACTS`."""
-    kind, endpoint, trial, host, chosen, attempts, code, flags, status = head.split("\t", 8)
-    request = kind == _REQUEST
+    entry, route, cluster, host, attempts, code, texts, status = head.split("\t", 7)
+    endpoint, named, kind = route.split("/")
+    chosen = cluster.split("/")[1] if named == "-" else named
+    request, flags = entry == _REQUEST, frozenset(texts.split(","))
     judge = outcome_of_request if request else outcome_of_retried
     return Facts(
         endpoint=endpoint,
-        release=_known(host) or _known(chosen),
-        chosen=_known(chosen),
-        outcome=judge(_number(code), frozenset(flags.split(",")), _number(status)),
+        release=chosen if host in _NONE else host,
+        chosen=chosen,
+        outcome=judge(_number(code), flags, _number(status)),
         request=request,
-        shielded=trial == SHIELDED,
+        shielded=kind == SHIELDED,
         attempts=_number(attempts),
+        sent=not flags & _NOT_SENT,
     )
 
 
@@ -176,15 +185,11 @@ def _of_model(status: int) -> str:
             return "4xx" if status < 500 else "5xx"  # noqa: PLR2004 - the first status of a server's error
 
 
-def _known(value: str) -> str:
-    return "" if value == "-" else value
-
-
 def _number(text: str) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def _log(expression: str) -> _Fields:
+def _log(ending: str) -> _Fields:
     """Both logs are configured alike but for their filter: so they share a stream, and the order is kept."""
     common = {
         "log_name": "evidence",
@@ -194,7 +199,11 @@ def _log(expression: str) -> _Fields:
         "buffer_size_bytes": _BUFFER_BYTES,
         "custom_tags": [{"tag": TAG, "value": TAG_VALUE}],
     }
-    condition = {"@type": f"{EXTENSIONS}access_loggers.filters.cel.v3.ExpressionFilter", "expression": expression}
+    # The route's name costs half of what its metadata does, and every request pays it.
+    condition = {
+        "@type": f"{EXTENSIONS}access_loggers.filters.cel.v3.ExpressionFilter",
+        "expression": f"xds.route_name.endsWith('{ending}')",
+    }
     return {
         "name": "envoy.access_loggers.http_grpc",
         "filter": {"extension_filter": {"name": "cel", "typed_config": condition}},

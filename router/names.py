@@ -32,6 +32,11 @@ HOST_HEADER: Final = "x-headgate-host"
 BY_HOST: Final = "-"
 """What a request by host name has where another has the endpoint of its path; never the name of an endpoint."""
 
+ON_TRIAL: Final = "trial"
+SHIELDED: Final = "shielded-trial"
+"""Kinds of routes that are part of a split while a release is judged; on a shielded one, an attempt that fails is
+made again on another release."""
+
 _MIRROR: Final = "/mirror"
 _BY_HOST: Final = "/host"
 
@@ -44,6 +49,14 @@ def cluster_name(endpoint: str, release: str) -> str:
 def mirror_name(endpoint: str, release: str) -> str:
     """Name the cluster that gets a release's mirrored requests, so that their numbers stay apart."""
     return f"{endpoint}/{release}{_MIRROR}"
+
+
+def route_name(endpoint: str, release: str, kind: str) -> str:
+    """Name one route. Requests of a route whose `kind` ends in `ON_TRIAL` are evidence.
+
+    Where several releases share the route, `release` is `-`.
+    """
+    return f"{endpoint}/{release}/{kind}"
 
 
 def host_scope(endpoint: str) -> str:

@@ -7,7 +7,6 @@ a release or a deployment, then what is answered 404.
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from router.attempts import SHIELDED
 from router.clusters import duration
 from router.names import (
     BY_HOST,
@@ -17,12 +16,15 @@ from router.names import (
     JWT_FILTER,
     KEY_FILTER,
     METADATA,
+    ON_TRIAL,
     OTHER_SCHEMES,
     PATH_HEADER,
     RELEASE_HEADER,
+    SHIELDED,
     cluster_name,
     host_scope,
     mirror_name,
+    route_name,
 )
 from router.table import TOTAL, Backend, EndpointRoute, KeyAuth, TokenAuth
 
@@ -144,7 +146,7 @@ def _on_trial(split: _Fields, route: EndpointRoute, backend: Backend) -> _Fields
     """Make each request of a split evidence while a release is judged; pinned requests never are."""
     if route.trial:
         shielded = bool(route.shield) and backend.release in route.trial
-        split["metadata"]["filter_metadata"][METADATA]["trial"] = SHIELDED if shielded else "1"
+        split["name"] = route_name(route.endpoint, backend.release, SHIELDED if shielded else ON_TRIAL)
     return split
 
 
@@ -169,7 +171,7 @@ def _paths(base: str, backend: Backend) -> Iterator[tuple[_Fields, str]]:
 def _route(endpoint: str, backend: Backend, match: _Fields, action: _Fields, kind: str) -> _Fields:
     facts = {"endpoint": endpoint, "deployment": backend.deployment, "release": backend.release, "kind": kind}
     return {
-        "name": f"{endpoint}/{backend.release}/{kind}",
+        "name": route_name(endpoint, backend.release, kind),
         "match": match,
         "metadata": {"filter_metadata": {METADATA: facts}},
         "route": action,

@@ -33,6 +33,8 @@ ROUTES = {
     "moving": MOVING,
     "paths": EndpointRoute("iris", KEYS, (BLUE, GREEN), ((BLUE.release, 2500), (GREEN.release, 7500)), PINNED),
     "token": replace(SIMPLE, auth=TokenAuth("iris")),
+    "trial": replace(MOVING, trial=(NEXT.release,)),
+    "shield": replace(MOVING, trial=(NEXT.release,), shield=BLUE.release),
     "empty": EndpointRoute("iris", KEYS),
     "bypass-only": replace(SIMPLE, split=()),
 }
