@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from observability.evidence import BOUNDS_MS, OUTCOMES, Tally
@@ -17,8 +18,15 @@ MOST: Final = 10**15
 
 def failures(gate: Gate, tally: Tally) -> Count:
     """Attempts with an outcome that the gate calls an error; refusals for capacity count only if it names them."""
-    refused = tally.count((REFUSED,)) if REFUSED in gate.outcomes else 0
-    return Count(tally.count(gate.outcomes), tally.total + refused)
+    failed, total = _places(gate.outcomes)
+    return Count(sum([tally.outcomes[place] for place in failed]), sum([tally.outcomes[place] for place in total]))
+
+
+@lru_cache
+def _places(errors: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where in a tally's outcomes the errors are, and everything that counts."""
+    failed = tuple(place for place, name in enumerate(OUTCOMES) if name in errors)
+    return failed, tuple(place for place, name in enumerate(OUTCOMES) if name != REFUSED or name in errors)
 
 
 def beyond(gate: Gate, tally: Tally, limit: float, *, surely: bool) -> Count:

@@ -154,7 +154,7 @@ def _mean(logs: Sequence[float]) -> float:
 
 def _sum(logs: Sequence[float]) -> float:
     most = max(logs)
-    return most + math.log(math.fsum(math.exp(value - most) for value in logs))
+    return most + math.log(sum([math.exp(value - most) for value in logs]))
 
 
 def _bisect(count: Count, alpha: float, *, upwards: bool) -> float:
