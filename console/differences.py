@@ -32,7 +32,8 @@ def tell(was: Recipe, to: Recipe) -> Iterator[Told]:
 def _variables(was: dict[str, str], to: dict[str, str]) -> Iterator[Told]:
     for name in sorted(was.keys() | to.keys()):
         if was.get(name) != to.get(name):
-            yield f"environment_variables.{name}", "set" if name in was else "", "changed" if name in to else ""
+            after = ("another value" if name in was else "a value") if name in to else ""
+            yield f"environment_variables.{name}", "a value" if name in was else "", after
 
 
 def _parts(name: str, was: object, to: object) -> Iterator[Told]:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 
 from rich.text import Text
 
@@ -167,7 +168,7 @@ def _print_detail(endpoint: EndpointDetail) -> None:
 
 
 def _print_conditions(conditions: Iterable[Condition]) -> None:
-    rows = [(c.type, c.status, f"{c.reason}: {c.message}" if c.message else c.reason) for c in conditions]
+    rows = [(c.type, c.status, _because(c.reason if c.reason != c.type else "", c.message)) for c in conditions]
     if rows:
         say("")
         print_table(("CONDITION", "STATUS", "WHY"), rows)
@@ -236,8 +237,9 @@ def print_outcome(outcome: SyncOutcome) -> None:
 
 
 def print_event(event: EventShape) -> None:
-    """One event as a line: the time, whose, what."""
-    head = Text(f"{event.at.astimezone():{CLOCK}}  ")
+    """One event as a line: the time (with its date unless it is today's), whose, what."""
+    at = event.at.astimezone()
+    head = Text(f"{at:{CLOCK if at.date() == datetime.now(at.tzinfo).date() else f'%Y-%m-%d {CLOCK}'}}  ")
     reason = (event.reason, "yellow" if event.type == "Warning" else "cyan")
     whose = (f"{event.endpoint or 'headgate':<16} ", "bold")
     entry(out(), head, Text.assemble(whose, reason, f"  {gist(event.message)}"))

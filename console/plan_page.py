@@ -33,7 +33,7 @@ WORDS = {
 def print_plan(plan: PlanShape, state: Path) -> None:
     """What the plan is of, what would change, endpoint by endpoint, and how much that is."""
     for line in _head(plan, state):
-        prose(line)
+        prose(line.lstrip(), len(line) - len(line.lstrip()))
     for entry in plan.endpoints:
         if entry.action != "none":
             _print_entry(entry)
@@ -92,16 +92,16 @@ def _print_entry(entry: PlanEntry) -> None:
         prose(f"waits: {entry.waits}", 4, style if entry.action == "held" else "yellow")
     for failure in entry.failed:
         prose(f"{brief(failure.release)} has failed: {failure.reason}: {gist(failure.message)}", 4, "bold red")
-    for change in entry.changes:
+    for change in sorted(entry.changes, key=lambda change: change.what == "traffic"):
         _print_change(change)
     if entry.traffic.was != entry.traffic.to and all(change.what != "traffic" for change in entry.changes):
-        say(f"    traffic: {shares(entry.traffic.was)} -> {shares(entry.traffic.to)}")
+        prose(f"traffic: {shares(entry.traffic.was)} -> {shares(entry.traffic.to)}", 4)
     if entry.replicas:
         prose(f"replicas: {', '.join(f'{brief(r.release)} {r.was} -> {r.to}' for r in entry.replicas)}", 4)
 
 
 def _print_change(change: Change) -> None:
-    say(f"    {change.what}: {_value(change.was)} -> {_value(change.to)}")
+    prose(f"{change.what}: {_value(change.was)} -> {_value(change.to)}", 4)
     if change.fields:
         say("      because these fields make another release:")
         for field in change.fields:

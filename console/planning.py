@@ -1,5 +1,6 @@
 """What would change and why, computed by the same `decide` that changes it. Pure."""
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,7 @@ from reconciler.decide import decide
 from reconciler.facts import removal
 from reconciler.plan import Plan, Seen, Want
 from reconciler.removal import held
+from reconciler.split import Split
 from reconciler.state import Known, Memory, Removing, Settled
 from reconciler.target import target_split
 from router.table import KeyAuth, TokenAuth
@@ -145,11 +147,24 @@ def _changes(memory: Memory, seen: Seen, target: EndpointSpec | None) -> Iterato
     yield from _endpoint_changes(memory.spec, target)
     split, wanted = live_split(memory, seen), target_split(target)
     if split != wanted:
-        yield _change("traffic", percent(split), percent(wanted), "the traffic map of the endpoint")
+        yield _change("traffic", percent(split), percent(wanted), _why_moved(split, wanted))
     for deployment in target.deployments:
         yield from _deployment_changes(memory, seen, deployment)
     for name in sorted({name for name, _ in memory.promoted} - {found.name for found in target.deployments}):
         yield _change(f"deployment {name}", memory.promoted_release(name), None, "Git no longer asks for it")
+
+
+def _why_moved(split: Split, wanted: Split) -> str:
+    """The traffic map moves shares between deployments; a new release takes over its own deployment's."""
+    same = _by_deployment(split) == _by_deployment(wanted)
+    return "a new release takes its deployment's share" if same else "the traffic map of the endpoint"
+
+
+def _by_deployment(split: Split) -> Counter[str]:
+    shares = Counter[str]()
+    for release, share in split:
+        shares[release.partition("@")[0]] += share
+    return shares
 
 
 def _endpoint_changes(live: EndpointSpec | None, target: EndpointSpec) -> Iterator[plans.Change]:

@@ -47,7 +47,7 @@ def prose(text: str, indent: int = 0, style: str = "") -> None:
 
     console = out()
     if console.is_terminal:
-        console.print(Padding(Text(text, style), (0, 0, 0, indent)))
+        console.print(Padding(Text(text, style), (0, 0, 0, indent), expand=False))
     else:
         console.print(Text(" " * indent + text, style), soft_wrap=True)
 

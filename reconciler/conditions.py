@@ -44,7 +44,8 @@ def assess(deployment: DeploymentSpec, memory: Memory, seen: Seen) -> Health:
     if memory.promoted_release(name) != deployment.release.name:
         message = f"{deployment.release.name} is ready and not serving yet"
         return Health(name, ready=False, failed=False, reason="AwaitingPromotion", message=message)
-    message = f"{deployment.instance_count} replicas are ready"
+    count = deployment.instance_count
+    message = f"{count} replica{'s are' if count != 1 else ' is'} ready"
     return Health(name, ready=True, failed=False, reason="Serving", message=message)
 
 

@@ -184,7 +184,7 @@ def test_a_new_release_says_which_fields_made_it(models: Path) -> None:
     (change,) = [change for change in found.changes if change.what == "deployment blue"]
     assert found.action == "update"
     assert [(field.field, field.was, field.to) for field in change.fields] == [
-        ("environment_variables.PASSWORD", "", "changed"),
+        ("environment_variables.PASSWORD", "", "a value"),
         ("readiness_probe.initial_delay", "1", "7"),
     ]
     assert change.why == "changed: environment_variables, readiness_probe"
