@@ -179,10 +179,10 @@ def _of_model(status: int) -> str:
     match status:
         case 408 | 429:
             return str(status)
-        case _ if status < 400:  # noqa: PLR2004 - the first status of a client's error
+        case _ if 0 < status < 400:  # noqa: PLR2004 - the first status of a client's error
             return "ok"
         case _:
-            return "4xx" if status < 500 else "5xx"  # noqa: PLR2004 - the first status of a server's error
+            return "4xx" if 0 < status < 500 else "5xx"  # noqa: PLR2004 - the first status of a server's error
 
 
 def _number(text: str) -> int:
