@@ -133,10 +133,11 @@ def _sound(scope: Scope, key: str, text: str) -> str:
     """The schema in canonical form; what is no JSON Schema, or needs another document, is a problem."""
     from spec.rollout.schemas import fault
 
+    schema: object = None
     try:
         schema = json.loads(text)
         found = fault(schema)
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         found = f"it is not JSON ({error})"
     except RecursionError:
         found = "it is nested too deeply"

@@ -2,12 +2,23 @@
 
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
-from jsonschema import Draft202012Validator
+from jsonschema import (
+    Draft4Validator,
+    Draft6Validator,
+    Draft7Validator,
+    Draft201909Validator,
+    Draft202012Validator,
+)
 from jsonschema.exceptions import SchemaError
-from jsonschema.validators import validator_for
+from jsonschema.protocols import Validator
 
+_DIALECTS = {
+    str(one.META_SCHEMA["$schema"]).rstrip("#"): one
+    for one in (Draft4Validator, Draft6Validator, Draft7Validator, Draft201909Validator, Draft202012Validator)
+}
+_NEWEST = next(reversed(_DIALECTS))
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -15,25 +26,49 @@ def fault(schema: Any) -> str | None:  # noqa: ANN401 - whatever the file holds
     """Why this is no schema that can be used, or None."""
     if not isinstance(schema, dict):
         return "it must be a mapping"
-    distant = next((target for target in _targets(schema) if not target.startswith("#")), None)
-    if distant is not None:
-        return f"it refers to `{distant[:80]}`, and only places within the schema (#/$defs/NAME) can be referred to"
-    lost = next((target for target in _targets(schema) if not _is_there(schema, target)), None)
-    if lost is not None:
-        return f"it refers to `{lost[:80]}`, which is not in it"
-    checker = validator_for(schema, default=Draft202012Validator)
+    dialect = schema.get("$schema", _NEWEST)
+    checker = _DIALECTS.get(dialect.rstrip("#")) if isinstance(dialect, str) else None
+    if checker is None:
+        return f"`$schema` is `{str(dialect)[:80]}`, which is no dialect of JSON Schema that is known here"
+    wrong = _misled(schema)
+    if wrong is not None:
+        return wrong
     try:
         checker.check_schema(schema)
     except SchemaError as error:
         place = "/".join(str(part) for part in error.absolute_path)
         return f"{error.message[:200]}{f' (at {place})' if place else ''}"
+    return _trial(checker(schema))
+
+
+def _trial(validator: Validator) -> str | None:
+    """What goes wrong when it is used for the simplest of answers, or None."""
+    try:
+        validator.is_valid(None)
+    except RecursionError:
+        return "it refers to itself without end, or is nested too deeply"
+    return None
+
+
+def _misled(schema: object) -> str | None:
+    """What is wrong with the places that it refers to, or None."""
+    if not all(_is_address(word) for word in _words(schema, ("$id", "id", *_REFERENCES))):
+        return "one of its `$id` or `$ref` is no URI"
+    for target in _words(schema, _REFERENCES):
+        if not target.startswith("#"):
+            return f"it refers to `{target[:80]}`, and only places within it (#/$defs/NAME) can be referred to"
+        if not _is_there(schema, target):
+            return f"it refers to `{target[:80]}`, which is not in it"
     return None
 
 
 def _is_there(schema: object, target: str) -> bool:
-    """Whether a pointer leads somewhere; anchors are taken on trust."""
+    """Whether a pointer or an anchor leads somewhere."""
+    if not target.startswith("#/"):
+        anchors = {"#", *(f"#{name}" for name in _words(schema, ("$anchor", "$dynamicAnchor")))}
+        return target in anchors or target in _words(schema, ("$id", "id"))
     part = schema
-    for step in unquote(target[1:]).split("/")[1:] if target.startswith("#/") else ():
+    for step in unquote(target[1:]).split("/")[1:]:
         key = step.replace("~1", "/").replace("~0", "~")
         if isinstance(part, dict) and key in part:
             part = part[key]
@@ -44,12 +79,21 @@ def _is_there(schema: object, target: str) -> bool:
     return True
 
 
-def _targets(schema: object) -> Iterator[str]:
+def _is_address(word: str) -> bool:
+    try:
+        urlsplit(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _words(schema: object, keys: tuple[str, ...]) -> Iterator[str]:
+    """The text at these keys, anywhere in the schema."""
     open_parts = [schema]
     while open_parts:
         part = open_parts.pop()
         if isinstance(part, dict):
-            yield from (value for key, value in part.items() if key in _REFERENCES and isinstance(value, str))
+            yield from (value for key, value in part.items() if key in keys and isinstance(value, str))
             open_parts.extend(part.values())
         elif isinstance(part, list):
             open_parts.extend(part)
