@@ -34,7 +34,7 @@ MARGIN: Final = 0.01
 TAIL_MARGIN: Final = 0.5
 """The same for latency, as a part of the tail beyond the quantile."""
 MOST: Final = 0.25
-"""A candidate that fails more than this share needs no comparison, unless stable may do the same."""
+"""A candidate that fails more than this share needs no comparison, unless stable did or may do the same."""
 MOST_ALPHA: Final = 0.05
 """The part of the false-alarm rate that this takes."""
 DOUBT: Final = math.log(3)
@@ -107,7 +107,8 @@ def _most_fail(gate: Gate, stages: Sequence[Stage], alpha: float) -> Finding | N
     limit = MOST + max(0.0, gate.tolerance)
     if above([failures(gate, stage.candidate) for stage in stages], limit) < -math.log(alpha):
         return None
-    doubtful = above([failures(gate, stage.stable) for stage in stages], MOST) >= DOUBT
+    theirs = [failures(gate, stage.stable) for stage in stages]
+    doubtful = (sum(theirs, Count()).rate or 0.0) > MOST or above(theirs, MOST) >= DOUBT
     return Finding.STABLE_FAILS_TOO if doubtful else Finding.MOST_REQUESTS_FAIL
 
 

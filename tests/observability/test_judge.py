@@ -50,6 +50,8 @@ def find(gate: Gate, *stages: Stage, alpha: float = ALPHA) -> str:
         (SAME, [stage(500, (200, 10), (3800, 190))], "Undecided"),
         (SAME, [stage(500, (500, 0), HEALTHY), stage(2500, (8, 8), (24, 0))], "WorseThanStable"),
         (SAME, [stage(10_000, (10, 10))], "MostRequestsFail"),
+        (SAME, [stage(9000, (10, 10), (1, 1))], "StableFailsToo"),
+        (SAME, [stage(9000, (1800, 540), (200, 60))], "StableFailsToo"),
         (MOST, [stage(500, (240, 30), HEALTHY)], "AboveMaximum"),
         (MOST, [stage(500, (240, 30), (4560, 500))], "StableFailsToo"),
         (MOST, [stage(500, (240, 4), (4560, 500))], "Undecided"),
