@@ -22,8 +22,8 @@ from console.wiring import Parts, build
 from observability.events import Event
 from spec.errors import HeadgateError
 
-VERIFY_S, CERTIFICATE_S, RESYNC_S, TIDY_S = 15, 60, 300, 3600
-"""Seconds between looks for drift in the router, for a newer certificate, full passes, and clean-ups."""
+AUDIT_S, VERIFY_S, CERTIFICATE_S, RESYNC_S, TIDY_S = 5, 15, 60, 300, 3600
+"""Seconds between looks for lost evidence, drift in the router and a newer certificate, full passes, clean-ups."""
 
 log = logging.getLogger(__name__)
 
@@ -133,11 +133,16 @@ async def _tidy(parts: Parts) -> None:
     await parts.preparer.collect(reconciler.recipes())
 
 
+async def _audit(parts: Parts) -> None:
+    if parts.router.on_trial:
+        parts.metrics.audit(await parts.router.evidence_sent(), parts.router.evidence.records)
+
+
 async def _certify(parts: Parts) -> None:
     await parts.renew_certificate(parts.reconciler.clock.now())
 
 
-_CHORES = ((_verify, VERIFY_S), (_certify, CERTIFICATE_S), (_resync, RESYNC_S), (_tidy, TIDY_S))
+_CHORES = ((_audit, AUDIT_S), (_verify, VERIFY_S), (_certify, CERTIFICATE_S), (_resync, RESYNC_S), (_tidy, TIDY_S))
 
 
 def _service(parts: Parts, settings: Settings, stop: asyncio.Event, everything: asyncio.Event) -> LiveService:

@@ -25,10 +25,10 @@ _FACTS: Final = (
     "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
     "%RESPONSE_CODE%",
     "%RESPONSE_FLAGS%",
-    # A model may answer with a tab here: that spoils this column only, for those after it are split off from the end.
     "%RESP(MS-AZUREML-MODEL-ERROR-STATUSCODE):3%",
 )
 _OWN: Final = (
+    # A client may have chosen it, and put a tab there: so it stands where that spoils no other column.
     "%REQ(X-REQUEST-ID)%",
     "%COMMON_DURATION(US_TX_BEG:US_RX_END:us)%",
     "%COMMON_DURATION(US_TX_BEG:US_RX_BEG:us)%",
@@ -135,7 +135,7 @@ class Reader:
 @lru_cache(maxsize=4096)
 def read_facts(head: str) -> Facts:
     """Read the columns `_FACTS`."""
-    entry, route, cluster, host, attempts, code, texts, status = head.split("\t", 7)
+    entry, route, cluster, host, attempts, code, texts, status, *_ = head.split("\t", 8)
     endpoint, named, kind = route.split("/")
     chosen = cluster.split("/")[1] if named == "-" else named
     request, flags = entry == _REQUEST, frozenset(texts.split(","))

@@ -34,6 +34,7 @@ _Subscriber = Callable[[str], None]
 _FEW: Final = 100
 """Endpoints that one `verify` looks at: Envoy shows a hundred in 0.1 s, and takes no changes meanwhile."""
 _LOOK_AGAIN_S: Final = 0.2
+_EVIDENCE: Final = r"^access_logs\.grpc_access_log\.logs_(written|dropped)$"
 
 
 class EnvoyRouter:
@@ -78,6 +79,11 @@ class EnvoyRouter:
     def connected(self) -> bool:
         """Whether an Envoy is connected; evidence of what it serves comes over the same socket."""
         return bool(self._plane.live)
+
+    @property
+    def on_trial(self) -> bool:
+        """Whether an endpoint's route has releases on trial, so that there is evidence to hear."""
+        return any(seen.route is not None and seen.route.trial for seen in self._seen.values())
 
     @property
     def sent(self) -> Sent:
@@ -144,6 +150,10 @@ class EnvoyRouter:
                 return
             self._reads += 1
             self._in_flight.update(await self.admin.in_flight())
+
+    async def evidence_sent(self) -> int:
+        """Ask Envoy for how many entries of evidence it has sent, or dropped. Raises `TransientError`."""
+        return sum((await self.admin.stats(_EVIDENCE)).values())
 
     def subscribe(self, changed: _Subscriber) -> None:
         """Call `changed(endpoint)` on the event loop after an acknowledgement, a rejection or a reconnect."""

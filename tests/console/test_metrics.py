@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 
+import pytest
+
 from console.metrics import QUIET_S, LiveMetrics
 from reconciler.clock import SystemClock
 from router.attempts import Attempt
@@ -50,3 +52,17 @@ async def test_without_an_envoy_metrics_are_gone_which_is_not_silence() -> None:
     reading = metrics.reading("iris")
     assert reading is not None
     assert reading.tallies == {}
+
+
+async def test_evidence_that_does_not_arrive_is_warned_of_and_is_gone_not_silent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    metrics = LiveMetrics("e", SystemClock(), lambda: True)
+    metrics.audit(0, 0)
+    metrics.audit(100, 0)
+    assert metrics.reading("iris") is not None
+    metrics.audit(200, 0)
+    assert metrics.reading("iris") is None
+    assert "100 entries of evidence were lost" in caplog.text
+    metrics.audit(200, 50)
+    assert metrics.reading("iris") is not None

@@ -158,6 +158,6 @@ def test_attempts_whose_request_never_ends_are_forgotten() -> None:
     assert len(reader._earlier) <= 4096  # noqa: SLF001 - nothing else shows what is kept
 
 
-def test_a_model_cannot_write_columns() -> None:
-    forged = whole(code=424, status="5\t0")
-    assert Reader().read([forged]) == [Attempt("iris", GREEN, "5xx", 1.5)]
+def test_a_client_cannot_write_columns_by_its_request_id() -> None:
+    forged = [whole(code=424, status="404", request="a\tb"), shielded("UpstreamEnd", code=0, request="\t\t200")]
+    assert Reader().read(forged) == [Attempt("iris", GREEN, "4xx", 1.5)]

@@ -196,3 +196,16 @@ async def test_headgate_gone_for_three_seconds_harms_no_request_and_its_return_b
         await until(lambda: trial.tallies()["blue@1"].total > before["blue@1"].total + 50)
     assert {status for status, _ in counts} == {200}
     assert len(trial.counts()["blue@1"]) == 1
+
+
+async def test_nothing_is_lost_under_load_and_what_headgate_does_not_take_in_time_waits(trial: Trial) -> None:
+    """Envoy's own count of entries against those that came, and the clients' count of requests."""
+    await two_releases(trial)
+    async with trial.rig.load(SCORE, clients=16) as counts:
+        await until(lambda: counts.total() > 500)
+        time.sleep(1)  # noqa: ASYNC251 - an event loop that hangs is what is shown
+        await until(lambda: counts.total() > 1500)
+    await trial.settle(counts.total())
+    assert sum(tally.total for tally in trial.tallies().values()) == counts.total()
+    assert await trial.rig.router.evidence_sent() == trial.rig.router.evidence.records == counts.total()
+    assert trial.rig.router.on_trial
