@@ -3,8 +3,8 @@
 Envoy sends entries at most 0.1 s late over the control plane's socket, and drops them while nobody listens there.
 
 A request's own entry says what became of its last attempt, in the same words as the client got it. Only where a
-release is shielded may an earlier attempt have been on another release; there each attempt has an entry too, which
-comes before the request's, and what the two say is put together by the request's id.
+release is shielded may an earlier attempt have been on another release; there each failed attempt has an entry too,
+which comes before the request's, and what the two say is put together by the request's id.
 """
 
 from collections.abc import Iterable
@@ -83,12 +83,15 @@ class Facts(NamedTuple):
 
 def request_log() -> _Fields:
     """Describe the connection manager's log: one entry for each request of a route on trial."""
-    return _log(ON_TRIAL)
+    return _log(_route_ends(ON_TRIAL))
 
 
 def attempt_log() -> _Fields:
-    """Describe the router filter's log: one entry for each attempt, where another release may be tried next."""
-    return _log(f"/{SHIELDED}")
+    """Describe the router filter's log: one entry for each failed attempt, where another release is tried next."""
+    failed = {"op": "NE", "value": {"default_value": _SUCCESS, "runtime_key": "headgate.status"}}
+    # In this order: a request that succeeds, as nearly all do, pays for the comparison only.
+    conditions = [{"status_code_filter": {"comparison": failed}}, _route_ends(f"/{SHIELDED}")]
+    return _log({"and_filter": {"filters": conditions}})
 
 
 class Reader:
@@ -119,7 +122,7 @@ class Reader:
             return []
         known = self._earlier.pop(request, [])[: max(0, facts.attempts - 1)]
         if not known and facts.release != facts.chosen:
-            # An attempt that found no replica has no entry, and is not counted by Envoy.
+            # An attempt that found no replica has no entry, nor has one that was cut off after it had said 200.
             known = [Attempt(facts.endpoint, facts.chosen, "reset", 0.0)]
         # Where the second release had no replica or no room, nothing names it.
         nameless = known and not facts.sent
@@ -189,7 +192,16 @@ def _number(text: str) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def _log(ending: str) -> _Fields:
+def _route_ends(ending: str) -> _Fields:
+    # The route's name costs half of what its metadata does, and every request pays it.
+    condition = {
+        "@type": f"{EXTENSIONS}access_loggers.filters.cel.v3.ExpressionFilter",
+        "expression": f"xds.route_name.endsWith('{ending}')",
+    }
+    return {"extension_filter": {"name": "cel", "typed_config": condition}}
+
+
+def _log(condition: _Fields) -> _Fields:
     """Both logs are configured alike but for their filter: so they share a stream, and the order is kept."""
     common = {
         "log_name": "evidence",
@@ -199,14 +211,9 @@ def _log(ending: str) -> _Fields:
         "buffer_size_bytes": _BUFFER_BYTES,
         "custom_tags": [{"tag": TAG, "value": TAG_VALUE}],
     }
-    # The route's name costs half of what its metadata does, and every request pays it.
-    condition = {
-        "@type": f"{EXTENSIONS}access_loggers.filters.cel.v3.ExpressionFilter",
-        "expression": f"xds.route_name.endsWith('{ending}')",
-    }
     return {
         "name": "envoy.access_loggers.http_grpc",
-        "filter": {"extension_filter": {"name": "cel", "typed_config": condition}},
+        "filter": condition,
         "typed_config": {
             "@type": f"{EXTENSIONS}access_loggers.grpc.v3.HttpGrpcAccessLogConfig",
             "common_config": common,
