@@ -2,14 +2,20 @@
 
 import json
 import re
+import runpy
+import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
+import jsonschema
 import pytest
 import yaml
 
 from spec.catalog import EndpointSpec
 from spec.loader import Loaded
+from spec.policy import Pause
 from spec.release import Server
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "repo"
@@ -82,6 +88,43 @@ def test_models_are_small_and_made_with_the_pinned_versions() -> None:
     assert ours <= set(pinned)
 
 
-def test_only_the_settings_are_headgates_own() -> None:
-    own = [path.name for path in EXAMPLES.rglob("*.yml") if "kind" in yaml.safe_load(path.read_text())]
-    assert own == ["headgate.yml"]
+def test_headgates_own_files_are_few() -> None:
+    kinds = {path.name: yaml.safe_load(path.read_text()).get("kind") for path in EXAMPLES.rglob("*.yml")}
+    own = {name: kind for name, kind in kinds.items() if kind is not None}
+    assert own == {"headgate.yml": "settings", "careful.yml": "rollout_policy", "checks.yml": "checks"}
+
+
+def test_one_endpoint_has_a_policy_that_can_be_watched(endpoints: dict[str, EndpointSpec]) -> None:
+    names = {name: endpoint.policy.name for name, endpoint in endpoints.items()}
+    assert names == {"card-fraud": "careful", "diabetes": "built-in", "iris": "built-in"}
+    steps = endpoints["card-fraud"].policy.steps
+    assert sum(step.for_s or 0 for step in steps) <= 30
+    assert not [step for step in steps if isinstance(step, Pause) and step.for_s is None]
+
+
+def test_the_checks_hold_for_what_the_example_answers(
+    endpoints: dict[str, EndpointSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checks = endpoints["card-fraud"].deployments[0].checks
+    assert checks is not None
+    sample, small, empty = checks.checks
+    run = scoring(monkeypatch)
+    jsonschema.validate(run(sample.body), json.loads(sample.schema))
+    (answer,) = run(small.body)
+    (expected,) = json.loads(small.expect)
+    assert answer["review"] == expected["review"]
+    assert answer["probability"] == pytest.approx(expected["probability"], abs=small.tolerance)
+    assert (run(empty.body).status, empty.status) == (400, 400)
+
+
+def scoring(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """The example's `run`, with a stand-in for the inference server's module."""
+    server = types.ModuleType("azureml_inference_server_http.api.aml_response")
+    server.AMLResponse = lambda body, status, **_: types.SimpleNamespace(body=body, status=status)  # type: ignore[attr-defined]
+    for name in ("azureml_inference_server_http", "azureml_inference_server_http.api", server.__name__):
+        monkeypatch.setitem(sys.modules, name, server)
+    folder = EXAMPLES / "endpoints" / "card-fraud"
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(folder / "model"))
+    found = runpy.run_path(str(folder / "code" / "score.py"))
+    found["init"]()
+    return cast("Callable[[str], Any]", found["run"])
