@@ -24,7 +24,7 @@ class Column:
 # Envoy escapes nothing in a text log. A header may hold a tab (never a line end), so whatever a client or a model
 # server chose comes last: there it can spoil columns of its own row only, and none that Headgate vouches for.
 _SAFE: Final = (
-    Column("TimeGenerated", datetime, "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%"),
+    Column("TimeGenerated", datetime, "%START_TIME%"),
     Column("EndpointName", str, f"%METADATA(ROUTE:{METADATA}:endpoint)%"),
     Column("DeploymentName", str, f"%METADATA(ROUTE:{METADATA}:deployment)%"),
     Column("Release", str, f"%METADATA(ROUTE:{METADATA}:release)%"),

@@ -13,8 +13,6 @@ from router.settings import RouterSettings
 
 _Fields = dict[str, Any]
 _ADS: Final = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
-_CLIENT_ID: Final = "x-ms-client-request-id"
-_CLIENT_ID_LENGTH: Final = 40
 
 
 def listener(settings: RouterSettings, access_log: Sequence[_Fields] = ()) -> _Fields:
@@ -65,15 +63,17 @@ def _connection_manager(settings: RouterSettings, access_log: Sequence[_Fields])
         "stat_prefix": HTTP_STAT_PREFIX,
         "scoped_routes": _scoped_routes(settings.domain),
         "http_filters": http_filters(settings.max_request_bytes),
-        "early_header_mutation_extensions": [_early_headers(settings.domain)],
+        "early_header_mutation_extensions": _early_headers(settings.domain),
         "local_reply_config": local_replies(),
         "access_log": [*access_log, request_log()],
         "use_remote_address": True,
         "always_set_request_id_in_response": True,
         "normalize_path": True,
         "server_header_transformation": "PASS_THROUGH",
-        # Longer than any request timeout; a client that sends no header at all is cut sooner.
-        "stream_idle_timeout": "400s",
+        # Longer than any request timeout. Unlike a limit on idleness, it is not set anew with each part of a request.
+        "common_http_protocol_options": {"max_stream_duration": "400s"},
+        "stream_idle_timeout": "0s",
+        # A client that sends no header at all is cut sooner.
         "request_headers_timeout": "30s",
         "http2_protocol_options": {"max_concurrent_streams": 1000},
     }
@@ -101,36 +101,26 @@ def _fragment(header: str, separator: str, index: int) -> _Fields:
     return {"header_value_extractor": {"name": header, "element_separator": separator, "index": index}}
 
 
-def _early_headers(domain: str) -> _Fields:
-    """Give every request an id of Envoy's own, keep the client's to Azure's form, and say of which form it is.
+def _early_headers(domain: str) -> list[_Fields]:
+    """Say of which form a request is, where there are two.
 
     This comes before the scope is chosen, so a client's own headers of these names choose nothing.
     """
-    mutations: list[_Fields] = [
-        {"remove": "x-request-id"},
-        _client_id(),
+    if not domain:
+        return []
+    by_host = f"request.host.contains({json.dumps('.' + domain.lower())})"
+    mutations = [
+        {"remove": PATH_HEADER},
+        {"remove": HOST_HEADER},
+        _overwrite(PATH_HEADER, f"%CEL({by_host} ? '//{BY_HOST}' : request.path)%"),
+        _overwrite(HOST_HEADER, f"%CEL({by_host} ? request.host : '.')%"),
     ]
-    if domain:
-        by_host = f"request.host.contains({json.dumps('.' + domain.lower())})"
-        mutations += [{"remove": PATH_HEADER}, {"remove": HOST_HEADER}]
-        mutations += [
-            _overwrite(PATH_HEADER, f"%CEL({by_host} ? '//{BY_HOST}' : request.path)%"),
-            _overwrite(HOST_HEADER, f"%CEL({by_host} ? request.host : '.')%"),
-        ]
     mutation = {
         "@type": f"{EXTENSIONS}http.early_header_mutation.header_mutation.v3.HeaderMutation",
         "mutations": mutations,
     }
-    return {"name": "envoy.http.early_header_mutation.header_mutation", "typed_config": mutation}
+    return [{"name": "envoy.http.early_header_mutation.header_mutation", "typed_config": mutation}]
 
 
-def _client_id() -> _Fields:
-    """Cut the client's id to Azure's length; one with other characters than Azure's becomes empty."""
-    value = f"request.headers['{_CLIENT_ID}']"
-    kept = f"%CEL({value}.matches('^[A-Za-z0-9_-]*$') ? {value} : ''):{_CLIENT_ID_LENGTH}%"
-    mutation = _overwrite(_CLIENT_ID, kept, "OVERWRITE_IF_EXISTS")
-    return {"append": mutation["append"] | {"keep_empty_value": True}}
-
-
-def _overwrite(header: str, value: str, action: str = "OVERWRITE_IF_EXISTS_OR_ADD") -> _Fields:
-    return {"append": {"header": {"key": header, "value": value}, "append_action": action}}
+def _overwrite(header: str, value: str) -> _Fields:
+    return {"append": {"header": {"key": header, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}

@@ -19,6 +19,9 @@ JWT_FILTER: Final = "envoy.filters.http.jwt_authn"
 KEY_FILTER: Final = "envoy.filters.http.api_key_auth"
 METADATA: Final = "hg"
 """Key of route and host metadata: `endpoint`, `deployment`, `release`."""
+CLIENT_ID_HEADER: Final = "x-ms-client-request-id"
+CLIENT_ID: Final = "client_id"
+"""Key of a request's metadata: the client's id for it, empty if it is not of Azure's form."""
 
 OTHER_SCHEMES: Final = ("bearer ", "BEARER ")
 """How clients write `Bearer ` too; Envoy's filters compare letter by letter."""

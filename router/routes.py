@@ -10,6 +10,8 @@ from typing import Any, Final
 from router.clusters import duration
 from router.names import (
     BY_HOST,
+    CLIENT_ID,
+    CLIENT_ID_HEADER,
     DEPLOYMENT_HEADER,
     EXTENSIONS,
     HOST_HEADER,
@@ -29,6 +31,7 @@ from router.names import (
 from router.table import TOTAL, Backend, EndpointRoute, KeyAuth, TokenAuth
 
 _LONGEST_BODY: Final = 2000
+_CLIENT_ID_LENGTH: Final = 40
 _RETRY: Final = {
     "retry_on": "connect-failure,refused-stream,reset-before-request",
     "num_retries": 5,
@@ -47,6 +50,13 @@ _RETRY: Final = {
 _SENT_PATH: Final = {
     "header": {"key": "x-envoy-original-path", "value": "%PATH(NQ:PATH)%"},
     "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+}
+
+# As the filters noted it; empty if it is not of Azure's form.
+_CLIENT_ID: Final = {
+    "header": {"key": CLIENT_ID_HEADER, "value": f"%DYNAMIC_METADATA({METADATA}:{CLIENT_ID}):{_CLIENT_ID_LENGTH}%"},
+    "append_action": "OVERWRITE_IF_EXISTS",
+    "keep_empty_value": True,
 }
 
 _Fields = dict[str, Any]
@@ -80,7 +90,7 @@ def _scope(name: str, key: tuple[str, ...], route: EndpointRoute, base: str) -> 
     configuration = {
         "name": name,
         "virtual_hosts": [host],
-        "request_headers_to_add": [_SENT_PATH],
+        "request_headers_to_add": [_SENT_PATH, _CLIENT_ID],
         "request_headers_to_remove": [PATH_HEADER, HOST_HEADER],
     }
     fragments = [{"string_key": fragment} for fragment in key]

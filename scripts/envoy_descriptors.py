@@ -44,6 +44,7 @@ ROOTS = (
     f"{EXTENSIONS}/filters/http/buffer/v3/buffer.proto",
     f"{EXTENSIONS}/filters/http/composite/v3/composite.proto",
     f"{EXTENSIONS}/filters/http/header_mutation/v3/header_mutation.proto",
+    f"{EXTENSIONS}/filters/http/header_to_metadata/v3/header_to_metadata.proto",
     f"{EXTENSIONS}/filters/http/jwt_authn/v3/config.proto",
     f"{EXTENSIONS}/filters/http/lua/v3/lua.proto",
     f"{EXTENSIONS}/filters/http/router/v3/router.proto",
