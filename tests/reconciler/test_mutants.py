@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from test_simulation import Weather
 
-from reconciler import decide, rollout, routing, scale
+from reconciler import decide, ladder, refusals, rollout, routing, scale, trial
+from reconciler import facts as facts_of
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,7 @@ FAULTS: dict[str, tuple[object, str, Callable[[Callable[..., Any]], Callable[...
     "stops replicas at once": (scale, "_ended", lambda _: lambda *_: True),
     "shifts before Envoy acknowledged": (rollout, "advance", facts(acknowledged=True)),
     "never believes Envoy": (rollout, "advance", facts(acknowledged=False)),
-    "takes every acknowledgement for the newest": (decide, "_acknowledged", lambda _: lambda *_: True),
+    "takes every acknowledgement for the newest": (facts_of, "acknowledged", lambda _: lambda *_: True),
     "takes unready releases for ready": (
         scale,
         "ready",
@@ -50,6 +51,27 @@ FAULTS: dict[str, tuple[object, str, Callable[[Callable[..., Any]], Callable[...
     "forgets to retire": (scale, "retire", lambda _: lambda memory, _spec, _now: memory),
     "never chooses surplus replicas": (scale, "retire_replicas", lambda _: lambda memory, _seen, _now: memory),
     "takes unknown for empty": (decide, "_wait", lambda _: _act_blindly),
+    "starts again what was refused": (refusals, "active", lambda _: lambda _memory, _policy: ()),
+    "skips approvals": (ladder, "is_pause", lambda _: lambda _run: False),
+    "hears no gate": (
+        rollout,
+        "_bad",
+        lambda _: lambda _facts: None,
+    ),
+    "inherits a superseded share": (
+        rollout,
+        "_superseded",
+        lambda _: (
+            lambda phase, target, _facts: rollout.Step(
+                replace(phase, run=replace(phase.run, target=target)), ("TargetChanged", "")
+            )
+        ),
+    ),
+    "forgets evidence that it has counted": (
+        trial,
+        "absorb",
+        lambda real: lambda evidence, *rest, **more: real(replace(evidence, read=()), *rest, **more),
+    ),
     "sends to replicas that are not ready": (routing, "ROUTABLE", lambda _: _everything()),
 }
 
@@ -72,7 +94,7 @@ def test_a_broken_machine_is_noticed(fault: str, monkeypatch: pytest.MonkeyPatch
     module, name, broken = FAULTS[fault]
     mutant = broken(getattr(module, name))
     monkeypatch.setattr(module, name, mutant)
-    if module is rollout:
+    if hasattr(decide, name):
         monkeypatch.setattr(decide, name, mutant)
     with pytest.raises((AssertionError, IndexError, KeyError)):
         run_state_machine_as_test(Weather, settings=QUICK)

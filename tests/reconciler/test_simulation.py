@@ -10,6 +10,7 @@ from observability.verdict import Verdict
 from reconciler.facts import target
 from reconciler.orders import KINDS, OrderKind
 from reconciler.refusals import shunned
+from reconciler.run import Run
 from reconciler.state import Memory, Moving, Paused, Removing, Settled, run_of
 from reconciler.target import target_split
 from runtime.replica import ReplicaState
@@ -43,6 +44,7 @@ class Weather(RuleBasedStateMachine):
         self.world = World()
         self.approved: set[object] = set()
         """Moves that somebody let go on."""
+        self.last: Run | None = None
 
     @rule(spec=specs())
     def push(self, spec: EndpointSpec | None) -> None:
@@ -232,6 +234,22 @@ class Weather(RuleBasedStateMachine):
         if run.straight or run.policy != POLICIES["careful"] or run.fraction <= POLICIES["careful"].steps[0].weight:
             return
         assert (run.source, run.target, run.started) in self.approved
+
+    @invariant()
+    def no_share_stays_against_a_bad_verdict(self) -> None:
+        memory = self.world.memory
+        if memory is None or not isinstance(memory.phase, Moving) or not memory.phase.run.fraction:
+            return
+        assert not [one for one in memory.phase.run.said if one.verdict is Verdict.BAD and not one.dry_run]
+
+    @invariant()
+    def no_share_is_inherited(self) -> None:
+        """Another target begins at 0, from the same base."""
+        memory = self.world.memory
+        run = run_of(memory.phase) if memory is not None else None
+        if run is not None and run.fraction and self.last is not None and self.last.started == run.started:
+            assert run.target == self.last.target or not self.last.fraction
+        self.last = run
 
     @invariant()
     def live_releases_are_remembered(self) -> None:
