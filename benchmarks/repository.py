@@ -11,6 +11,7 @@ from pathlib import Path
 SUBPATH = "serving"
 """What Headgate watches; beside it lies what it does not."""
 _SETTINGS = {"kind": "settings", "environments": {"plain": {"python": "3.11", "requirements": []}}}
+_AT_ONCE = {"kind": "rollout_policy", "name": "at-once", "strategy": "immediate"}
 _SCORE = "def init():\n    pass\n\n\ndef run(raw):\n    return 1\n"
 _ENVIRONMENT = {
     "GIT_AUTHOR_NAME": "bench",
@@ -82,6 +83,7 @@ class Repository:
         yield from _file("notes/log.txt", "Nothing that Headgate watches\n")
         yield from _file(f"{SUBPATH}/README.md", "What the endpoints are\n")
         yield from _file(f"{SUBPATH}/headgate.yml", json.dumps(_SETTINGS))
+        yield from _file(f"{SUBPATH}/policy.yml", json.dumps(_AT_ONCE))
         yield from _file(f"{SUBPATH}/src/score.py", _SCORE)
         for number in range(self.size):
             name = self.name(number)

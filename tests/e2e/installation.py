@@ -66,6 +66,9 @@ def deployment_yaml(endpoint: str, name: str, code: str, count: int = 1, **more:
 SETTINGS = json.dumps({"kind": "settings", "environments": {"plain": {"python": "3.11", "requirements": []}}})
 """An environment with nothing but the inference server, so that tests build it in seconds."""
 
+AT_ONCE = json.dumps({"kind": "rollout_policy", "name": "at-once", "strategy": "immediate"})
+"""What holds where a test brings no policy of its own."""
+
 
 @dataclass
 class Installation:
@@ -79,7 +82,7 @@ class Installation:
         self.repo, self.state = self.folder / "repo", self.folder / "state"
         self.repo.mkdir()
         self.git("init", "-q", "-b", "main")
-        self.commit({"headgate.yml": SETTINGS})
+        self.commit({"headgate.yml": SETTINGS, "policy.yml": AT_ONCE})
         self.port = free_port()
         self.log = (self.folder / "headgate.log").open("ab")
 
