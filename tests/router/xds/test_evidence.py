@@ -14,7 +14,7 @@ from console.metrics import LiveMetrics
 from observability.evidence import BOUNDS_MS, NOTHING, OUTCOMES, Tally
 from reconciler.clock import SystemClock
 from router.table import Backend, EndpointRoute, Host
-from tests.router.xds.rig import Client, Rig, StartRig, backend, endpoint, free_port, until
+from tests.router.xds.rig import Client, Rig, Server, StartRig, backend, endpoint, free_port, until
 
 pytestmark = pytest.mark.real
 
@@ -209,3 +209,43 @@ async def test_nothing_is_lost_under_load_and_what_headgate_does_not_take_in_tim
     assert sum(tally.total for tally in trial.tallies().values()) == counts.total()
     assert await trial.rig.router.evidence_sent() == trial.rig.router.evidence.records == counts.total()
     assert trial.rig.router.on_trial
+
+
+class Faulty(Server):
+    """A replica that treats every request as if it had asked for this."""
+
+    def __init__(self, name: str, fault: dict[str, str]) -> None:
+        super().__init__(name)
+        self.fault = fault
+
+    async def _say(self, writer: asyncio.StreamWriter, start: str, headers: dict[str, str], body: bytes) -> bool:
+        return await super()._say(writer, start, headers | self.fault, body)
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcome"),
+    [
+        ({"x-status": "500"}, "5xx"),
+        ({"x-status": "422"}, "4xx"),
+        ({"x-reset": "1"}, "reset"),
+        ({"x-delay": "0.5"}, "408"),
+        ({}, "ok"),
+    ],
+)
+async def test_a_shielded_release_is_judged_by_its_own_attempts(
+    trial: Trial, fault: dict[str, str], outcome: str
+) -> None:
+    """Each request that reached the candidate is in its tally, and each that the stable release answered in that."""
+    blue, green = await trial.rig.server("blue"), await Faulty("green", fault).start()
+    trial.rig.stack.push_async_callback(green.stop)
+    backends = (backend("blue@1", blue), backend("green@1", green, timeout_ms=250))
+    route = on_trial(endpoint("iris", backends, {"blue@1": 5000, "green@1": 5000}))
+    await trial.rig.put(replace(route, shield="blue@1"))
+    clients = [trial.rig.client() for _ in range(4)]
+    answers = [
+        answer for _ in range(15) for answer in await asyncio.gather(*(client.send(SCORE) for client in clients))
+    ]
+    by_blue = sum(answer.replica == "blue" for answer in answers)
+    await trial.settle(len(green.seen) + by_blue)
+    assert len(green.seen) > 10
+    assert trial.counts() == {"blue@1": {"ok": by_blue}, "green@1": {outcome: len(green.seen)}}
