@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from spec.catalog import EndpointSpec
 from spec.facts import Fact
 from spec.index import Index
 from spec.near import listing, suggestion
+from spec.policy import WarmUp
 from spec.problem import Problem, Severity
 from spec.repository import Repository
 from spec.rollout.choice import Policies, strangers, ties
@@ -31,6 +33,22 @@ def _orphans(repository: Repository, index: Index) -> Iterator[Problem]:
         if fact.kind == "checks" and fact.endpoint and not index.is_asked(fact.endpoint):
             message = f"No file declares the endpoint `{fact.endpoint}` of these checks.{_hint(index, fact.endpoint)}"
             yield repository.document(fact.path).problem(("endpoint",), message, found=fact.endpoint)
+
+
+def unchecked(spec: EndpointSpec) -> tuple[Problem, ...]:
+    """Warnings on live deployments that have no checks although their policy asks for some."""
+    policy, live = spec.policy, dict(spec.traffic)
+    if any(gate.metric == "checks" for gate in policy.gates):
+        what = "has a gate with `metric: checks`"
+    elif any(isinstance(step, WarmUp) for step in policy.steps):
+        what = "has a step `warmup`, which sends checks"
+    else:
+        return ()
+    message = (
+        f"The policy `{policy.name}` {what}, and this deployment has none: add a file with `kind: checks` beside it."
+    )
+    bare = (one.file for one in spec.deployments if one.checks is None and live.get(one.name))
+    return tuple(Problem(file, 0, 0, "", message, severity=Severity.WARNING) for file in bare)
 
 
 def lost_checks(fact: Fact) -> Problem:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from spec.catalog import Catalog, EndpointSpec
-from spec.cautions import cautions, lost_checks
+from spec.cautions import cautions, lost_checks, unchecked
 from spec.facts import Fact, gather, is_yaml
 from spec.files import Changes, Files
 from spec.index import Index
@@ -46,6 +46,8 @@ class Loaded:
     resolved: Mapping[str, EndpointSpec] = field(default_factory=dict, repr=False)
     """Endpoints whose own files are right, before a policy is chosen for them."""
     policies: Policies = field(default=Policies(), repr=False)
+    hints: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict, repr=False)
+    """Endpoint → warnings on how its policy and its deployments go together."""
 
 
 def load(
@@ -211,7 +213,18 @@ def _resolve(
     draft = replace(draft, resolved=resolved, watches=draft.watches.changed(traces))
     chosen = {*traces, *claimed}
     good = _attach(repository, draft, chosen, broken, previous)
+    draft = replace(draft, hints=_hints(draft, chosen, good))
     return replace(draft, catalog=_catalog(commit, repository, draft, good, broken))
+
+
+def _hints(draft: Loaded, names: Iterable[str], good: Mapping[str, EndpointSpec]) -> dict[str, tuple[Problem, ...]]:
+    """All hints, those of the named endpoints made anew."""
+    found = dict(draft.hints)
+    for name in names:
+        found.pop(name, None)
+        said = unchecked(good[name]) if name in good else ()
+        found |= {name: said} if said else {}
+    return found
 
 
 def _attach(
@@ -270,6 +283,7 @@ def _catalog(
     index, common = draft.index, draft.common
     unattributed = {*common.problems, *(problem for fact in index.strays() for problem in _stray(fact))}
     warnings: set[Problem] = set(cautions(repository, index, draft.policies))
+    warnings.update(problem for found in draft.hints.values() for problem in found)
     for fact in index.flagged.values():
         if fact.kind == "unread":
             unattributed.update(fact.problems)

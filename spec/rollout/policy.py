@@ -136,13 +136,12 @@ def _policy(scope: Scope, fields: PolicyFile) -> RolloutPolicy:
     if fields.strategy == "immediate":
         _check_immediate(scope, fields)
     found_gates = base.gates if fields.gates is None else gates.resolve(scope.below("gates"), fields.gates)
-    names = [gate.name for gate in found_gates]
     keep, watch = _afterwards(scope, fields, base)
     return RolloutPolicy(
         name=fields.name,
         file=scope.document.file,
         strategy=fields.strategy,
-        steps=base.steps if fields.steps is None else steps.resolve(scope.below("steps"), fields.steps, names),
+        steps=base.steps if fields.steps is None else steps.resolve(scope.below("steps"), fields.steps, found_gates),
         gates=found_gates,
         false_alarm_rate=fields.false_alarm_rate,
         windows=calendar.windows(scope.below("windows"), fields.windows),

@@ -20,7 +20,7 @@ from spec.durations import seconds
 from spec.fields import STEPS, Float, Int, Str, between, choice, reject
 from spec.findings import Scope
 from spec.near import near
-from spec.policy import WHOLE, AwaitGate, Mirror, Pause, Preview, Step, WarmUp, Weight
+from spec.policy import WHOLE, AwaitGate, Gate, Mirror, Pause, Preview, Step, WarmUp, Weight
 from spec.rollout.words import DAY, MONTH, HeaderName, HeaderValue, Own, Share, duration, whole_percent
 
 MAX_STEPS = 100
@@ -173,8 +173,8 @@ StepsField = Annotated[
 ]
 
 
-def resolve(scope: Scope, fields: list[Any] | Ladder, gates: list[str]) -> tuple[Step, ...]:
-    """The steps, with problems where they contradict each other; `gates` are the names of the policy's gates."""
+def resolve(scope: Scope, fields: list[Any] | Ladder, gates: tuple[Gate, ...]) -> tuple[Step, ...]:
+    """The steps, with problems where they contradict each other or the policy's gates."""
     if isinstance(fields, Ladder):
         return _climb(scope, fields)
     if not 1 <= len(fields) <= MAX_STEPS:
@@ -224,10 +224,24 @@ def _check_order(scope: Scope, steps: tuple[Step, ...]) -> None:
             scope.error(message, index, step.kind)
 
 
-def _check_gates(scope: Scope, steps: tuple[Step, ...], gates: list[str]) -> None:
+def _check_gates(scope: Scope, steps: tuple[Step, ...], gates: tuple[Gate, ...]) -> None:
+    by_name = {gate.name: gate for gate in gates}
+    first = next((index for index, step in enumerate(steps) if isinstance(step, Weight)), len(steps))
     for index, step in enumerate(steps):
-        if isinstance(step, AwaitGate) and step.gate not in gates:
-            scope.unknown("the gate", step.gate, gates, index, "gate")
+        if not isinstance(step, AwaitGate):
+            continue
+        gate = by_name.get(step.gate)
+        if gate is None:
+            scope.unknown("the gate", step.gate, by_name, index, "gate")
+        elif gate.dry_run:
+            message = f"The gate `{gate.name}` only reports (`dry_run`), so no step can wait for it."
+            scope.error(message, index, "gate", found=gate.name)
+        elif index < first and gate.metric in ("error_rate", "latency"):
+            message = (
+                f"The gate `{gate.name}` judges live requests, and before the first `weight` the candidate has none: "
+                "put this step after it, or wait for a gate with `metric: checks` or `http`."
+            )
+            scope.error(message, index, "gate", found=gate.name)
 
 
 def _climb(scope: Scope, fields: Ladder) -> tuple[Step, ...]:

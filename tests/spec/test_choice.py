@@ -157,3 +157,13 @@ def test_each_of_many_endpoints_finds_its_own() -> None:
     found: Mapping[str, tuple[Claim, ...]] = {f"e{n}": policies.claims(f"e{n}", ()) for n in range(2000)}
     assert [found[f"e{number}"] for number in range(2000)] == [(claim,) for claim in claims]
     assert policies.claims("e2000", ()) == ()
+
+
+@pytest.mark.parametrize("rest", ["gates: [{name: a, metric: checks}]\n", "steps: [{warmup: 5}, {weight: 5}]\n"])
+def test_a_policy_that_asks_for_checks_where_there_are_none(loaded: Build, rest: str) -> None:
+    found = loaded({"p.yml": policy("p", "", rest)}).catalog
+    (warning,) = found.warnings
+    assert (warning.file, set(found.endpoints)) == ("blue.yml", {"shop"})
+    assert "The policy `p` has a" in warning.message
+    checks = "kind: checks\ndeployment: blue\nchecks: [{name: a, request: 1}]\n"
+    assert loaded({"c.yml": checks}).catalog.problems == ()

@@ -246,7 +246,8 @@ FRAGMENTS = st.sampled_from(
      "5: 6\n", "on: off\n", "kind: rollout_policy\n", "kind: checks\n", "endpoints: [shop]\n", "endpoint: shop\n",
      "tags: {tier: gold}\n", "deployment: blue\n", "steps: [{weight: 5}]\n"]
 )  # fmt: skip
-OWN = [POLICY, PATTERN, DEFAULT, TAGS, CHECKS, OWNED]
+ASKING = DEFAULT + "gates: [{name: c, metric: checks}]\n"
+OWN = [POLICY, PATTERN, DEFAULT, TAGS, CHECKS, OWNED, ASKING]
 TEXTS = st.sampled_from([ENDPOINT, DEPLOYMENT, CONDA, SCORE, MODEL_FILE, SETTINGS, TAGGED, OTHER, *OWN])
 
 

@@ -35,7 +35,8 @@ def test_policies(text: str) -> None:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_steps(step: str) -> None:
-    text = f"{HEAD}steps: [{step}]\ngates: [{{name: errors, max: 1%}}]\n"
+    before = "{weight: 1}, " if "gate:" in step else ""
+    text = f"{HEAD}steps: [{before}{step}]\ngates: [{{name: errors, max: 1%}}]\n"
     assert read_policy(parse("p.yml", text.encode()))[1] == ()
     accept("rollout_policy", text)
 
