@@ -307,7 +307,7 @@ def test_a_history_of_policies_and_checks_is_as_good_as_its_last_commit(
         loaded, _ = follow(before, old, new)
         whole = load("c2", MemoryFiles(new), before)
         assert outcome(loaded) == outcome(whole)
-        assert affected(before, loaded) == affected(before, whole)
+        assert affected(before, loaded) <= affected(before, whole)
         again = load("c3", MemoryFiles(new), loaded, Changes.of([]))
         assert again.catalog.endpoints is loaded.catalog.endpoints
         old = new

@@ -226,7 +226,7 @@ PROBLEMS = [
     ("steps: [{gate: erors}]", "3:16", "steps.0.gate", "Did you mean `errors`?"),
     ("steps: [{weight: 1}, {gate: a}]\ngates: [{name: a, max: 1%, dry_run: true}]", "3:29", "steps.1.gate",
      "only reports"),
-    ("steps: [{gate: a}, {weight: 1}]\ngates: [{name: a, max: 1%}]", "3:16", "steps.0.gate", "the candidate has none"),
+    ("steps: [{gate: a}, {weight: 1}]\ngates: [{name: a, max: 1%}]", "3:16", "steps.0.gate", "has none"),
     ("steps: [{headers: {}}]", "3:19", "steps.0.headers", "at least one header"),
     ("steps: [{headers: {Host: x}}]", "3:20", "steps.0.headers.Host", "a meaning of its own"),
     ("steps: [{headers: {Authorization: x}}]", "3:20", "steps.0.headers.Authorization", "a meaning of its own"),
