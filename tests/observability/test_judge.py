@@ -50,7 +50,9 @@ def find(gate: Gate, *stages: Stage, alpha: float = ALPHA) -> str:
         (SAME, [stage(500, (200, 10), (3800, 190))], "Undecided"),
         (SAME, [stage(500, (500, 0), HEALTHY), stage(2500, (8, 8), (24, 0))], "WorseThanStable"),
         (SAME, [stage(10_000, (10, 10))], "MostRequestsFail"),
+        (SAME, [stage(10_000, (6, 6))], "NotEnoughTraffic"),
         (SAME, [stage(9000, (10, 10), (1, 1))], "StableFailsToo"),
+        (SAME, [stage(5000, (300, 0), (300, 0)), stage(9000, (20, 20), (5, 5))], "StableFailsToo"),
         (SAME, [stage(9000, (1800, 540), (200, 60))], "StableFailsToo"),
         (MOST, [stage(500, (240, 30), HEALTHY)], "AboveMaximum"),
         (MOST, [stage(500, (240, 30), (4560, 500))], "StableFailsToo"),
@@ -58,6 +60,7 @@ def find(gate: Gate, *stages: Stage, alpha: float = ALPHA) -> str:
         (MOST, [stage(500, (2400, 5))], "WithinLimits"),
         (MOST, [stage(10_000, (10, 10))], "AboveMaximum"),
         (MOST, [stage(500, (5, 0))], "NotEnoughTraffic"),
+        (Gate("x", max=0.02, min_requests=0), [stage(500, (0, 0), HEALTHY)], "NotEnoughTraffic"),
         (BOTH, [stage(500, (2400, 36), (45_600, 30))], "WorseThanStable"),
         (BOTH, [stage(500, (240, 30), (4560, 500))], "StableFailsToo"),
         (BOTH, [stage(500, (2400, 1), (45_600, 30))], "WithinLimits"),
@@ -98,7 +101,7 @@ def test_refusals_for_capacity_hold_but_excuse_no_failures() -> None:
     assert find(SAME, full(12)) == "AtCapacity"
     assert find(SAME, full(50, failed=20)) == "WorseThanStable"
     assert find(SAME, Stage(500, tally(0, 0, refused=30), tally(*HEALTHY))) == "AtCapacity"
-    assert find(SAME, full(50), stage(2500, (1000, 0), (3000, 0))) != "AtCapacity"
+    assert find(SAME, full(500), stage(2500, (1000, 0), (3000, 0))) != "AtCapacity"
 
 
 def test_refusals_are_errors_where_the_gate_says_so() -> None:
@@ -172,6 +175,27 @@ def test_a_longer_tail_beyond_the_quantile_is_not_the_gates_business() -> None:
     assert find(
         Gate("p99", metric="latency", quantile=0.99, compare_stable=True), Stage(500, candidate, tally(19_000))
     ) == ("WorseThanStable")
+
+
+def test_choosing_a_bound_by_looking_is_paid_for() -> None:
+    gate = Gate("p99", metric="latency", quantile=0.99, compare_stable=True)
+
+    def some(slow: int) -> Stage:
+        return Stage(500, timed([40] * (12 - slow) + [500] * slow), tally(228))
+
+    assert find(SAME, stage(500, (12, 3), (228, 0))) == "WorseThanStable"
+    assert find(gate, some(3)) == "Undecided"
+    assert find(gate, some(5)) == "WorseThanStable"
+
+
+def test_two_limits_share_alpha() -> None:
+    two, evidence = Gate("x", max=0.9, compare_stable=True), stage(500, (100, 5), (1900, 4))
+    alphas = [0.5 / 1.3**k for k in range(30)]
+    alone = [find(SAME, evidence, alpha=alpha) for alpha in alphas]
+    assert [find(two, evidence, alpha=alpha) for alpha in alphas] == [
+        find(SAME, evidence, alpha=a / 2) for a in alphas
+    ]
+    assert set(alone) == {"WorseThanStable", "Undecided"}
 
 
 def test_messages_carry_the_figures() -> None:
