@@ -83,7 +83,8 @@ class Facts(NamedTuple):
 
 def request_log() -> _Fields:
     """Describe the connection manager's log: one entry for each request of a route on trial."""
-    return _log(_route_ends(ON_TRIAL))
+    noted = {"filter": METADATA, "path": [{"key": ON_TRIAL}], "value": {"present_match": True}}
+    return _log({"metadata_filter": {"matcher": noted, "match_if_key_not_found": False}})
 
 
 def attempt_log() -> _Fields:

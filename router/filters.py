@@ -5,7 +5,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from router.attempts import attempt_log
-from router.names import CLIENT_ID, CLIENT_ID_HEADER, EXTENSIONS, JWT_FILTER, KEY_FILTER, METADATA, OTHER_SCHEMES
+from router.names import (
+    CLIENT_ID,
+    CLIENT_ID_HEADER,
+    EXTENSIONS,
+    JWT_FILTER,
+    KEY_FILTER,
+    METADATA,
+    NOTING_FILTER,
+    ON_TRIAL,
+    OTHER_SCHEMES,
+)
 
 _Fields = dict[str, Any]
 _MATCHER: Final = "type.googleapis.com/envoy.type.matcher.v3."
@@ -49,7 +59,7 @@ def http_filters(max_request_bytes: int) -> list[_Fields]:
     return [
         {"name": KEY_FILTER, "disabled": True, "typed_config": key},
         {"name": JWT_FILTER, "disabled": True, "config_discovery": token},
-        _client_id(),
+        {"name": NOTING_FILTER, "typed_config": noted()},
         {"name": "envoy.filters.http.router", "typed_config": router},
     ]
 
@@ -74,18 +84,19 @@ def tokens(jwks: str, issuer: str, audiences: Sequence[str]) -> _Fields:
     return {"name": JWT_FILTER, "typed_config": config}
 
 
-def _client_id() -> _Fields:
-    """Note the client's id where there is one; one with other characters than Azure's becomes empty.
+def noted(*, on_trial: bool = False) -> _Fields:
+    """Note the client's id of a request where there is one, and that it is evidence where it is.
 
-    The route table puts it in the header's place. An expression over headers would do both, and cost every request.
+    A client's id with other characters than Azure's becomes empty. The route table puts it in the header's place.
+    An expression could tell both from headers and route, and would cost every request.
     """
     azure = {"pattern": {"regex": r"^([A-Za-z0-9_-]*)$|^\C*$"}, "substitution": r"\1"}
-    noted = {"metadata_namespace": METADATA, "key": CLIENT_ID, "type": "STRING", "regex_value_rewrite": azure}
-    config = {
-        "@type": f"{EXTENSIONS}filters.http.header_to_metadata.v3.Config",
-        "request_rules": [{"header": CLIENT_ID_HEADER, "on_header_present": noted}],
-    }
-    return {"name": "envoy.filters.http.header_to_metadata", "typed_config": config}
+    kept = {"metadata_namespace": METADATA, "key": CLIENT_ID, "type": "STRING", "regex_value_rewrite": azure}
+    rules = [{"header": CLIENT_ID_HEADER, "on_header_present": kept}]
+    if on_trial:
+        trial = {"metadata_namespace": METADATA, "key": ON_TRIAL, "type": "STRING", "value": ON_TRIAL}
+        rules.append({"header": ":path", "on_header_present": trial})
+    return {"@type": f"{EXTENSIONS}filters.http.header_to_metadata.v3.Config", "request_rules": rules}
 
 
 def _upstream(max_request_bytes: int) -> list[_Fields]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from router.clusters import duration
+from router.filters import noted
 from router.names import (
     BY_HOST,
     CLIENT_ID,
@@ -18,6 +19,7 @@ from router.names import (
     JWT_FILTER,
     KEY_FILTER,
     METADATA,
+    NOTING_FILTER,
     ON_TRIAL,
     OTHER_SCHEMES,
     PATH_HEADER,
@@ -157,6 +159,7 @@ def _on_trial(split: _Fields, route: EndpointRoute, backend: Backend) -> _Fields
     if route.trial:
         shielded = bool(route.shield) and backend.release in route.trial
         split["name"] = route_name(route.endpoint, backend.release, SHIELDED if shielded else ON_TRIAL)
+        split["typed_per_filter_config"] = {NOTING_FILTER: noted(on_trial=True)}
     return split
 
 
@@ -179,11 +182,9 @@ def _paths(base: str, backend: Backend) -> Iterator[tuple[_Fields, str]]:
 
 
 def _route(endpoint: str, backend: Backend, match: _Fields, action: _Fields, kind: str) -> _Fields:
-    facts = {"endpoint": endpoint, "deployment": backend.deployment, "release": backend.release, "kind": kind}
     return {
         "name": route_name(endpoint, backend.release, kind),
         "match": match,
-        "metadata": {"filter_metadata": {METADATA: facts}},
         "route": action,
         "response_headers_to_add": [
             {
@@ -235,9 +236,8 @@ def _not_found(route: EndpointRoute, base: str) -> Iterator[_Fields]:
 
 def _answer(endpoint: str, condition: _Fields, message: str) -> _Fields:
     return {
-        "name": f"{endpoint}/-/none",
+        "name": route_name(endpoint, "-", "none"),
         "match": condition,
-        "metadata": {"filter_metadata": {METADATA: {"endpoint": endpoint, "kind": "none"}}},
         "direct_response": {"status": 404, "body": {"inline_string": message[:_LONGEST_BODY]}},
     }
 
