@@ -5,7 +5,7 @@ import sys
 import typer
 
 from console import exits
-from console.commands import checking, credentials, reading, scoring, serving, steering
+from console.commands import checking, credentials, reading, rollout, scoring, serving, steering
 
 RUN, LOOK, ACT, CHECK = "Run", "Look", "Act", "Check"
 
@@ -23,6 +23,19 @@ keys = typer.Typer(help="Show or rotate an endpoint's keys.", no_args_is_help=Tr
 keys.command("show", epilog=exits.EPILOG)(credentials.show)
 keys.command("rotate", epilog=exits.EPILOG)(credentials.rotate)
 
+rollouts = typer.Typer(help="Watch and steer how traffic moves to a new release.", no_args_is_help=True)
+for order in (
+    rollout.status,
+    rollout.watch,
+    rollout.promote,
+    rollout.pause,
+    rollout.resume,
+    rollout.abort,
+    rollout.retry,
+    rollout.undo,
+):
+    rollouts.command(order.__name__, epilog=exits.EPILOG)(order)
+
 for panel, name, function in (
     (RUN, "up", serving.up),
     (RUN, "down", serving.down),
@@ -31,6 +44,7 @@ for panel, name, function in (
     (LOOK, "plan", reading.plan),
     (LOOK, "events", reading.events),
     (LOOK, "logs", reading.logs),
+    (LOOK, "explain", rollout.explain),
     (ACT, "sync", steering.sync),
     (ACT, "confirm", steering.confirm),
     (ACT, "invoke", scoring.invoke),
@@ -42,6 +56,7 @@ for panel, name, function in (
 ):
     app.command(name, rich_help_panel=panel, epilog=exits.EPILOG)(function)
 app.add_typer(keys, name="keys", rich_help_panel=ACT)
+app.add_typer(rollouts, name="rollout", rich_help_panel=ACT)
 
 
 def main() -> None:

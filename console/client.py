@@ -15,6 +15,7 @@ from console.hints import paste
 from console.lock import find_holder
 from console.paths import Paths
 from console.plans import PlanShape, Proposal
+from console.rollouts import Explanation, OrderAnswer, OrderName, RolloutShape
 from console.shapes import (
     Access,
     Confirmation,
@@ -141,6 +142,22 @@ class Client:
     def logs(self, name: str, deployment: str, query: dict[str, Any]) -> Iterator[LogLine]:
         """Log lines; `query` has the members of `LogQuery` but for whose they are."""
         return self._stream(LogLine, f"endpoints/{_part(name)}/deployments/{_part(deployment)}/logs", query)
+
+    def rollout(self, name: str) -> RolloutShape:
+        """Where the endpoint's move is."""
+        return self._ask(RolloutShape, "GET", f"endpoints/{_part(name)}/rollout")
+
+    def watch(self, name: str) -> Iterator[RolloutShape]:
+        """The same again at each change, until Headgate ends."""
+        return self._stream(RolloutShape, f"endpoints/{_part(name)}/rollout/watch", {})
+
+    def order(self, name: str, kind: OrderName, by: str) -> OrderAnswer:
+        """Give an order."""
+        return self._ask(OrderAnswer, "POST", f"endpoints/{_part(name)}/rollout/{kind}", json={"by": by[:64]})
+
+    def explain(self, name: str) -> Explanation:
+        """Why the endpoint is as it is."""
+        return self._ask(Explanation, "GET", f"endpoints/{_part(name)}/explain")
 
     def down(self) -> None:
         """Stop everything."""

@@ -11,7 +11,9 @@ from typing import Protocol
 from console import shapes
 from console.foresight import Foresight
 from console.news import announce
+from console.orders import Orders
 from console.plans import PlanShape, Proposal
+from console.rollouts import Explanation, OrderAnswer, OrderBody, OrderName, RolloutShape
 from console.service import EventQuery, LogQuery, MissingError, RefusedError
 from console.settings import Settings
 from console.views import Address, Subject, endpoint_detail, endpoint_status
@@ -60,6 +62,11 @@ class LiveService:
     stop_everything: Callable[[], None]
     conditions: Callable[[], tuple[shapes.Condition, ...]]
     foresight: Foresight
+
+    @property
+    def orders(self) -> Orders:
+        """Rollouts and orders to them."""
+        return Orders(self.reconciler, self._subject)
 
     async def status(self) -> shapes.Status:
         """Everything, as it is known now."""
@@ -196,6 +203,27 @@ class LiveService:
             raise MissingError(
                 f"{query.endpoint}/{query.deployment} has no log of {named}; it has: {', '.join(known) or 'none yet'}"
             )
+
+    async def rollout(self, name: str) -> RolloutShape:
+        """Where the endpoint's move is."""
+        self._memory(name)
+        return self.orders.status(name)
+
+    async def follow_rollout(self, name: str) -> AsyncIterator[RolloutShape]:
+        """Where the endpoint's move is, again and again until closed."""
+        self._memory(name)
+        async for found in self.orders.follow(name):
+            yield found
+
+    async def order(self, name: str, kind: OrderName, body: OrderBody) -> OrderAnswer:
+        """Give an order to the endpoint's move."""
+        self._memory(name)
+        return await self.orders.give(name, kind, body)
+
+    async def explain(self, name: str) -> Explanation:
+        """Why the endpoint is as it is."""
+        self._memory(name)
+        return await self.orders.explain(name)
 
     async def down(self) -> None:
         """Begin to stop Envoy, every replica and then Headgate itself."""

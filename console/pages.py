@@ -103,9 +103,10 @@ def _commits(found: Status) -> str:
     source = found.source
     if source.attempted_commit is None:
         return "none read yet"
-    if source.attempted_commit == source.applied_commit:
+    if source.attempted_commit == source.applied_commit and all(one.ready for one in found.endpoints):
         return f"{short(source.applied_commit)} is live"
-    before = f" Fully live was last {short(source.applied_commit)}." if source.applied_commit else ""
+    known = source.applied_commit not in (None, source.attempted_commit)
+    before = f" Fully live was last {short(source.applied_commit)}." if known else ""
     return f"{short(source.attempted_commit)} {_progress(found)}{before}"
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from console.outcome import await_outcome, judge
 from console.plans import PlanShape, Proposal
+from console.rollouts import Explanation, OrderAnswer, OrderBody, OrderName, RolloutShape
 from console.service import Container, EventQuery, LogQuery, MissingError, Service
 from console.shapes import (
     Access,
@@ -164,6 +165,30 @@ async def read_logs(
     """Log lines of a deployment's replicas, one JSON object a line."""
     wanted = LogQuery(name, deployment, **query.model_dump())
     return await _stream(request, _service(request).logs(wanted))
+
+
+@router.get("/endpoints/{name}/rollout")
+async def read_rollout(service: Ask, name: str) -> RolloutShape:
+    """Where the endpoint's move is, what judges it, and what was refused."""
+    return await service.rollout(name)
+
+
+@router.get("/endpoints/{name}/rollout/watch", response_class=Response)
+async def watch_rollout(request: Request, service: Ask, name: str) -> Response:
+    """The same again at each change, one JSON object a line, until the caller leaves."""
+    return await _stream(request, service.follow_rollout(name))
+
+
+@router.post("/endpoints/{name}/rollout/{order}")
+async def order_rollout(service: Ask, name: str, order: OrderName, body: OrderBody | None = None) -> OrderAnswer:
+    """Promote, pause, resume, abort, retry or undo; answered once it is carried out and remembered."""
+    return await service.order(name, order, body or OrderBody())
+
+
+@router.get("/endpoints/{name}/explain")
+async def explain_endpoint(service: Ask, name: str) -> Explanation:
+    """The chain from what Git asks for to what is live."""
+    return await service.explain(name)
 
 
 @router.post("/down", status_code=202)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from console.plans import PlanShape, Proposal
+from console.rollouts import Explanation, OrderAnswer, OrderBody, OrderName, RolloutShape
 from console.shapes import (
     Access,
     Confirmation,
@@ -129,6 +130,22 @@ class Service(Protocol):
 
     def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
         """Log lines of a deployment's replicas. Raises `MissingError` at the first step."""
+        ...
+
+    async def rollout(self, name: str) -> RolloutShape:
+        """Where the endpoint's move is, what judges it, and what was refused."""
+        ...
+
+    def follow_rollout(self, name: str) -> AsyncIterator[RolloutShape]:
+        """Where the endpoint's move is, again at each change, until closed."""
+        ...
+
+    async def order(self, name: str, kind: OrderName, body: OrderBody) -> OrderAnswer:
+        """Give an order; return once it is carried out and remembered. Raises `RefusedError` if it does not fit."""
+        ...
+
+    async def explain(self, name: str) -> Explanation:
+        """The chain from what Git asks for to what is live."""
         ...
 
     async def down(self) -> None:

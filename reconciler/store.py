@@ -191,7 +191,7 @@ def _add_events(connection: Connection, events: Iterable[Event]) -> None:
             "message": found.message,
             "release": found.release,
             "commit": found.commit,
-            "because": json.dumps(dict(found.because), sort_keys=True),
+            "because": json.dumps(dict(found.because)),
         }
         for found in events
     ]

@@ -20,6 +20,7 @@ from console.cli import main
 from console.options import SETTINGS
 from console.paths import Paths, prepare
 from console.plans import PlanShape, Proposal
+from console.rollouts import Explanation, OrderAnswer, OrderBody, OrderName, Reason, RolloutShape
 from console.server import serve
 from console.service import EventQuery, LogQuery, MissingError, RefusedError
 from console.settings import Settings
@@ -86,6 +87,8 @@ class FakeService:
     log: dict[str, list[LogLine]] = field(default_factory=dict)
     samples: dict[str, bytes] = field(default_factory=dict)
     accesses: dict[str, Access] = field(default_factory=dict)
+    moves: list[RolloutShape] = field(default_factory=lambda: [RolloutShape(endpoint="iris", state="settled")])
+    refusal: str = ""
     error: Exception | None = None
     calls: list[tuple[object, ...]] = field(default_factory=list)
     count: int = 0
@@ -189,6 +192,33 @@ class FakeService:
             finally:
                 self.ended = True
                 self.over.set()
+
+    async def rollout(self, name: str) -> RolloutShape:
+        self.known(name)
+        return self.moves[0]
+
+    async def follow_rollout(self, name: str) -> AsyncIterator[RolloutShape]:
+        self.known(name)
+        for found in self.moves:
+            yield found
+
+    async def order(self, name: str, kind: OrderName, body: OrderBody) -> OrderAnswer:
+        self.known(name)
+        if self.refusal:
+            raise RefusedError(self.refusal)
+        self.calls.append(("order", name, kind))
+        return OrderAnswer(id=body.id or "o1", done=True, message="going on", rollout=self.moves[0])
+
+    async def explain(self, name: str) -> Explanation:
+        self.known(name)
+        return Explanation(
+            endpoint=name,
+            commit=COMMIT,
+            asked={"blue@2": 100.0},
+            ready=Reason(reason="StepRunning", message="until 03:00:09 UTC at least"),
+            rollout=self.moves[0],
+            events=tuple(self.history),
+        )
 
     async def down(self) -> None:
         self.calls.append(("down",))
