@@ -34,6 +34,10 @@ class Evidence:
         """All attempts on one release."""
         return sum((dict(episode.tallies).get(release, NOTHING) for episode in self.episodes), NOTHING)
 
+    def tallies(self, release: str) -> tuple[Tally, ...]:
+        """The attempts on one release, episode by episode."""
+        return tuple(dict(episode.tallies).get(release, NOTHING) for episode in self.episodes)
+
     @property
     def is_silent(self) -> bool:
         """Whether no request at all was seen."""
@@ -156,6 +160,7 @@ class Watch:
     marks: tuple[Mark, ...] = ()
     said: tuple[Said, ...] = ()
     unproven: bool = False
+    """It was promoted without traffic to judge by, and none has come since: both times begin when some comes."""
 
     def candidates(self, split: Split) -> tuple[str, ...]:
         """The releases that are watched."""

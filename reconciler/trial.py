@@ -12,6 +12,9 @@ from reconciler.split import Split
 from router.table import TOTAL
 from spec.policy import Gate
 
+LEAST_EPISODE, EPISODES_SHARE = 500, 4
+"""An episode of one split ends at so many requests, or at this part of all: their number grows as a logarithm."""
+
 Key = tuple[str, str]
 """Gate and release."""
 
@@ -51,11 +54,17 @@ def absorb(
 def _add(episodes: tuple[Episode, ...], split: Split, fresh: Mapping[str, Tally]) -> tuple[Episode, ...]:
     if not fresh:
         return episodes
-    last = episodes[-1] if episodes and episodes[-1].split == split else Episode(split)
+    goes_on = bool(episodes) and episodes[-1].split == split and not _is_full(episodes)
+    last, kept = (episodes[-1], episodes[:-1]) if goes_on else (Episode(split), episodes)
     known = dict(last.tallies)
     merged = {name: known.get(name, NOTHING) + fresh.get(name, NOTHING) for name in known.keys() | fresh.keys()}
-    kept = episodes[:-1] if episodes and episodes[-1].split == split else episodes
     return (*kept, Episode(split, tuple(sorted(merged.items()))))
+
+
+def _is_full(episodes: tuple[Episode, ...]) -> bool:
+    """Whether the last one is so long that a release which breaks now would hide among its calm requests."""
+    sizes = [sum(sum(tally.outcomes) for _, tally in episode.tallies) for episode in episodes]
+    return sizes[-1] >= max(LEAST_EPISODE, sum(sizes) // EPISODES_SHARE)
 
 
 def stages(run: Run, release: str) -> tuple[Stage, ...]:
@@ -92,12 +101,12 @@ def examine_run(run: Run, found: Examinations, now: datetime) -> Run:
 
 def examine_watch(watch: Watch, split: Split, now: datetime) -> Watch:
     """The watch with what its gates say of the promoted releases, held against the stable ones of the move."""
-    if now >= watch.watched_until:
+    if now >= watch.watched_until and not watch.unproven:
         return replace(watch, said=())
     trial = watch.candidates(split)
     alpha = alpha_each(watch.policy) / max(1, len(trial))
     said = tuple(
-        _said(gate, release, judge_frozen(gate, watch.evidence.tally(release), watch.stable, alpha))
+        _said(gate, release, judge_frozen(gate, watch.evidence.tallies(release), watch.stable, alpha))
         for gate in watch.policy.gates
         if gate.metric in ("error_rate", "latency")
         for release in trial
