@@ -7,8 +7,9 @@ from pathlib import Path
 
 from console.gist import gist
 from console.pages import print_problems
-from console.plans import Change, PlanEntry, PlanShape
-from console.screen import brief, prose, say, shares, short
+from console.plans import Change, PlanEntry, PlanShape, RolloutPlan, RolloutStop
+from console.rollout_view import duration
+from console.screen import brief, count, prose, say, shares, short
 
 RELEASE = re.compile(r"[\w-]+@[0-9a-f]{8,}")
 MOST_NAMED = 5
@@ -85,9 +86,9 @@ def _print_entry(entry: PlanEntry) -> None:
     sign, style = SIGNS.get(entry.action, (" ", ""))
     say(f"\n{sign} {entry.endpoint}: {entry.action}", style)
     if entry.action == "broken":
-        count = len(entry.problems)
+        errors = count(len(entry.problems), "error")
         meanwhile = "the last good spec goes on" if entry.traffic.was or entry.replicas else "nothing is served yet"
-        prose(f"{count} error{'' if count == 1 else 's'} in its files, below; {meanwhile}", 4)
+        prose(f"{errors} in its files, below; {meanwhile}", 4)
     if entry.waits:
         prose(f"waits: {entry.waits}", 4, style if entry.action == "held" else "yellow")
     for failure in entry.failed:
@@ -98,6 +99,39 @@ def _print_entry(entry: PlanEntry) -> None:
         prose(f"traffic: {shares(entry.traffic.was)} -> {shares(entry.traffic.to)}", 4)
     if entry.replicas:
         prose(f"replicas: {', '.join(f'{brief(r.release)} {r.was} -> {r.to}' for r in entry.replicas)}", 4)
+    if entry.rollout is not None:
+        _print_rollout(entry.rollout)
+
+
+def _print_rollout(rollout: RolloutPlan) -> None:
+    where = f" ({rollout.policy_file})" if rollout.policy_file else ""
+    steps = ", its steps skipped: nothing to compare with" if rollout.skips_steps else f", {rollout.strategy}"
+    prose(f"rollout by policy {rollout.policy}{where}{steps}:", 4)
+    for stop in _told(rollout):
+        after = f"after {duration(stop.after_s)}" if stop.after_s else "at once"
+        waits = f"  ({stop.waits_for})" if stop.waits_for not in ("", "acknowledgement") else ""
+        prose(f"{after:<12}{shares(stop.split)}{waits}", 6)
+    approvals = f" and {count(rollout.approvals, 'approval')}" if rollout.approvals else ""
+    lasts = rollout.earliest_finish_s
+    finish = f"{f'{duration(lasts)} after' if lasts else 'as soon as'} its replicas are ready{approvals}"
+    prose(f"earliest finish: {finish}; at most {count(rollout.peak_replicas, 'replica')} at once", 6)
+    for gate in rollout.gates:
+        prose(f"gate {gate}", 6)
+    prose(f"on failure: {rollout.on_failure}", 6)
+    if rollout.rollback_to:
+        prose(f"rollback to: {shares(rollout.rollback_to)}", 6)
+    if not rollout.settles:
+        prose("it does not come to its end by itself: see its gates and windows", 6, "yellow")
+
+
+def _told(rollout: RolloutPlan) -> list[RolloutStop]:
+    """The stops at which a person sees a difference."""
+    told: list[RolloutStop] = []
+    for stop in rollout.stops:
+        quiet = stop.waits_for in ("", "acknowledgement", "replicas")
+        if not (quiet and told and told[-1].split == stop.split) and stop.waits_for != "replicas":
+            told.append(stop)
+    return told
 
 
 def _print_change(change: Change) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from console import plans
 from console.differences import tell
+from console.ladders import ladder
 from console.shapes import ProblemShape
 from console.views import live_split, percent
 from reconciler import wants
@@ -14,13 +15,17 @@ from reconciler.conditions import assess
 from reconciler.decide import decide
 from reconciler.facts import removal
 from reconciler.plan import Plan, Seen, Want
+from reconciler.refusals import active, against
 from reconciler.removal import held
+from reconciler.run import Refusal
 from reconciler.split import Split
 from reconciler.state import Known, Memory, Removing, Settled
 from reconciler.target import target_split
 from router.table import KeyAuth, TokenAuth
 from spec.catalog import Catalog, DeploymentSpec, EndpointSpec, ScaleSettings
 
+MOST_FORESEEN = 50
+"""A ladder takes some milliseconds to foresee: it is told of so many endpoints that change, and not of more."""
 MOST_EDITED = 100
 """More edited files than these are counted and not named."""
 
@@ -64,14 +69,24 @@ def outline(
     )
     return plans.PlanShape(
         commit=catalog.commit,
-        endpoints=tuple(
-            entry(wants.want(one.memory, catalog, waiting, one.auth, desired.message), one.seen, one.memory, now)
-            for _, one in sorted(present.items())
-        ),
+        endpoints=tuple(_entries(desired, present, waiting, now)),
         problems=tuple(ProblemShape.of(problem) for problem in catalog.problems),
         subject=desired.subject,
         against=against,
     )
+
+
+def _entries(
+    desired: Desired, present: Mapping[str, Present], waiting: Mapping[str, str], now: datetime
+) -> Iterator[plans.PlanEntry]:
+    foreseen = 0
+    for _, one in sorted(present.items()):
+        want = wants.want(one.memory, desired.catalog, waiting, one.auth, desired.message)
+        found = entry(want, one.seen, one.memory, now)
+        if found.action in ("create", "update") and foreseen < MOST_FORESEEN:
+            foreseen += 1
+            found = found.model_copy(update={"rollout": ladder(want, one.memory, now)})
+        yield found
 
 
 def _exists(memory: Memory) -> bool:
@@ -113,9 +128,23 @@ def _waits(want: Want, memory: Memory, plan: Plan) -> str:
     """What a held change waits for, or a move that is under way already."""
     if want.held:
         return want.held
+    if refused := _refused(want, memory):
+        said = f"refused ({refused.reason}: {refused.message})"
+        again = f"`headgate rollout retry {memory.endpoint}`"
+        return f"{said}; not started again until another commit, another policy, or {again}"
     if isinstance(memory.phase, Settled) or not plan.because:
         return ""
     return f"a move is under way: {plan.because[-1][1]}"
+
+
+def _refused(want: Want, memory: Memory) -> Refusal | None:
+    """Why exactly what is asked for would not be started, if it was refused before."""
+    if want.spec is None:
+        return None
+    wanted = target_split(want.spec)
+    if isinstance(memory.phase, Settled) and memory.phase.split == wanted:
+        return None
+    return against(wanted, active(memory, want.spec.policy))
 
 
 def _failures(memory: Memory, seen: Seen, target: EndpointSpec | None) -> Iterator[plans.Failure]:
@@ -130,7 +159,7 @@ def _action(
 ) -> plans.Action:
     if want.problems:
         return "broken"
-    if want.held:
+    if want.held or _refused(want, memory):
         return "held"
     if removal(want):
         return "delete"

@@ -59,6 +59,36 @@ class Failure(Shape):
     message: str
 
 
+class RolloutStop(Shape):
+    """One moment of a move at which what is served, or waited for, changes."""
+
+    after_s: float
+    """Seconds after replicas are ready, at the earliest; approvals take as long as they take."""
+    split: dict[str, float]
+    replicas: int
+    waits_for: str = ""
+
+
+class RolloutPlan(Shape):
+    """How traffic would move."""
+
+    policy: str
+    policy_file: str = ""
+    strategy: Literal["stepwise", "immediate"] = "stepwise"
+    stops: tuple[RolloutStop, ...] = ()
+    earliest_finish_s: float = 0
+    """Seconds, replicas' start and approvals left out."""
+    approvals: int = 0
+    peak_replicas: int = 0
+    gates: tuple[str, ...] = ()
+    skips_steps: bool = False
+    """There is nothing to compare with: a first deployment, or a removal of all traffic."""
+    rollback_to: dict[str, float] = Field(default_factory=dict)
+    on_failure: str = ""
+    settles: bool = True
+    """Whether it comes to its end by itself once approved."""
+
+
 class PlanEntry(Shape):
     """What would happen to one endpoint."""
 
@@ -73,6 +103,8 @@ class PlanEntry(Shape):
     """What is wrong in its files; the last good spec goes on."""
     waits: str = ""
     """What a held change, or a move under way, waits for."""
+    rollout: RolloutPlan | None = None
+    """How traffic would move; null where it does not, and beyond the first fifty endpoints that change."""
 
 
 class PlanSubject(Shape):
