@@ -42,7 +42,7 @@ def _moving(phase: Moving, order: Order, facts: Facts, because: tuple[str, str])
         case "pause":
             return Step(Paused(phase.run, manual=True), because)
         case "resume":
-            return _resume(phase, because)
+            return _resume(phase, facts, because)
         case "promote-full":
             return _go_on(phase, facts, because, full=True)
         case "promote":
@@ -51,16 +51,13 @@ def _moving(phase: Moving, order: Order, facts: Facts, because: tuple[str, str])
             return "nothing of this endpoint is refused, and a rollout is under way"
 
 
-def _resume(phase: Moving, because: tuple[str, str]) -> Step | str:
+def _resume(phase: Moving, facts: Facts, because: tuple[str, str]) -> Step | str:
     if not isinstance(phase, Paused):
         return "it is not paused"
     if not phase.manual:
         return "the policy pauses here: `headgate rollout promote` goes on"
-    return Step(_unpaused(phase), because)
-
-
-def _unpaused(phase: Moving) -> Moving:
-    return Warming(phase.run) if not phase.run.begun else Shifting(phase.run)
+    run = replace(phase.run, progressed=facts.now)
+    return Step(Shifting(run) if run.begun else Warming(run), because)
 
 
 def _go_on(phase: Moving, facts: Facts, because: tuple[str, str], *, full: bool) -> Step | str:

@@ -107,21 +107,33 @@ def _settled(phase: Settled, target: Split, facts: Facts) -> Step:
         run = Run(phase.split, target, facts.now, facts.now, facts.policy)
         return Step(Warming(run), ("TargetChanged", f"Git asks for {describe(target)}"))
     if watch is not None:
-        return Step(phase, ("Watched", f"{describe(watch.previous)} stays warm until {watch.until:%H:%M:%S} UTC"))
+        until = "there are requests to judge by" if watch.unproven else f"{watch.until:%H:%M:%S} UTC"
+        return Step(phase, ("Watched", f"{describe(watch.previous)} stays warm until {until}"))
     return Step(phase, ("AsAsked", "the split is what Git asks for"))
 
 
 def _watched(phase: Settled, watch: Watch, target: Split, facts: Facts) -> Step | None:
     """The end of a watch, or the way back to what is still warm."""
     bad = _bad(facts)
-    if bad is not None and facts.now < watch.watched_until:
+    if bad is not None and (watch.unproven or facts.now < watch.watched_until):
         return take_back(phase, watch, facts, ("Regressed", f"{bad.release}: {bad.message}"), refuse=True)
     if target == watch.previous:
         because = ("RevertedInTime", f"Git asks for what is still warm: {describe(target)}")
         return take_back(phase, watch, facts, because, refuse=False)
+    if watch.unproven:
+        return _unproven(phase, watch, facts)
     if facts.now >= watch.until:
         return Step(replace(phase, watch=None), ("WatchEnded", "the replaced releases may go"))
     return None
+
+
+def _unproven(phase: Settled, watch: Watch, facts: Facts) -> Step | None:
+    """A release promoted without traffic is watched until some comes, and from then on as long as any other."""
+    if watch.evidence.is_silent:
+        return None
+    until, watched_until = _times(watch.policy, facts.now)
+    watch = replace(watch, until=until, watched_until=watched_until, unproven=False)
+    return Step(replace(phase, watch=watch), ("EvidenceCame", "there are requests to judge the release by"))
 
 
 def _moving(phase: Moving, target: Split, facts: Facts) -> Step:
@@ -163,7 +175,7 @@ def _superseded(phase: Moving, target: Split, facts: Facts) -> Step:
 
 
 def _replanned(phase: Moving, facts: Facts) -> Step:
-    run = ladder.replan(phase.run, facts.policy)
+    run = ladder.replan(replace(phase.run, progressed=facts.now), facts.policy)
     because = ("Replanned", f"policy {facts.policy.name} holds from {run.fraction / 100:g}% of the move on")
     if not run.begun:
         return Step(replace(phase, run=run), because)
@@ -226,6 +238,9 @@ def _warming(phase: Warming, facts: Facts) -> Step:
     if not facts.opening.is_open and run.source:
         return Step(_excuse(phase, facts), ("WindowClosed", facts.opening.because))
     forward = ladder.forward(replace(run, progressed=facts.now))
+    passed = next((found.message for found in facts.checked.values()), "")
+    if passed and run.source:
+        return Step(Shifting(forward), ("ChecksPassed", f"{passed}; moving to {describe(run.target)}"))
     return Step(Shifting(forward), ("ReplicasReady", f"moving to {describe(run.target)}"))
 
 
@@ -302,16 +317,23 @@ def _promoted(run: Run, facts: Facts) -> Settled:
     policy = run.policy
     if not run.source or not run.target or policy.keep_s <= 0:
         return Settled(run.target)
+    until, watched_until = _times(policy, facts.now)
     watch = Watch(
         previous=run.source,
-        until=facts.now + timedelta(seconds=policy.keep_s),
-        watched_until=facts.now + timedelta(seconds=min(policy.watch_s, policy.keep_s)),
+        until=until,
+        watched_until=watched_until,
         policy=policy,
         stable=ladder.stable_tally(run),
         evidence=replace(run.evidence, episodes=()),
-        unproven=run.unproven,
+        unproven=run.unproven and policy.watch_s > 0,
     )
     return Settled(run.target, watch)
+
+
+def _times(policy: RolloutPolicy, now: datetime) -> tuple[datetime, datetime]:
+    """Until when replaced releases stay warm, and until when a regression returns to them."""
+    keep, watch = policy.keep_s, min(policy.watch_s, policy.keep_s)
+    return now + timedelta(seconds=keep), now + timedelta(seconds=watch)
 
 
 def _excuse(phase: Moving, facts: Facts) -> Moving:

@@ -7,7 +7,7 @@ one world. `pytest --rewrite` writes the descriptions anew: read the difference 
     push nothing | push nonsense  the endpoint's files are gone, or cannot be read
     hold                          its removal waits for an operator
     step [after N]                one pass; with `after` Headgate is killed when N actions are done
-    ready NAME [N] | dies NAME | fails NAME REASON | build NAME REASON
+    ready NAME [N] | dies NAME [all] | fails NAME REASON | build NAME REASON
     ack [N]                       Envoy takes the oldest N pushes (all, without N)
     nack REASON                   Envoy refuses the last push
     lose router|runtime           it has not answered yet; `find` ends that
@@ -19,9 +19,12 @@ one world. `pytest --rewrite` writes the descriptions anew: read the difference 
     restart                       Headgate was away: counting begins anew
     order KIND                    somebody orders something, and one pass is made
     examined GATE NAME VERDICT    an examination has ended
+    calm [N]                      N times (4, without N) a second of good weather, then a pass
+    edit blue@1 50 blue@2 50      somebody changes the split in the router by hand
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from policies import POLICIES
 from world import World, deployment, endpoint
@@ -99,6 +102,12 @@ def ready(world: World, rest: str) -> None:
         replica.state, replica.reason = ReplicaState.READY, ""
 
 
+def dies(world: World, rest: str) -> None:
+    name, _, everybody = rest.partition(" ")
+    for index in range(len(world.releases[full(name)].replicas) if everybody else 1):
+        world.kill_replica(full(name), index)
+
+
 def fails(world: World, rest: str) -> None:
     name, reason = rest.split()
     release = world.releases[full(name)]
@@ -170,12 +179,23 @@ def examined(world: World, rest: str) -> None:
     world.examine(gate, full(name), Verdict(verdict))
 
 
+def calm(world: World, rest: str) -> None:
+    for _ in range(int(rest or 4)):
+        world.fair_weather()
+        world.step()
+
+
+def edit(world: World, rest: str) -> None:
+    split = tuple((full(name), 100 * share) for name, share in _shares(rest).items())
+    world.envoy.route = world.envoy.serving = replace(world.envoy.serving, split=split)
+
+
 COMMANDS: dict[str, Callable[[World, str], None]] = {
     "push": push,
     "hold": hold,
     "step": step,
     "ready": ready,
-    "dies": lambda world, rest: world.kill_replica(full(rest)),
+    "dies": dies,
     "fails": fails,
     "build": build,
     "ack": ack,
@@ -192,6 +212,8 @@ COMMANDS: dict[str, Callable[[World, str], None]] = {
     "restart": restart,
     "order": lambda world, rest: world.command(rest),
     "examined": examined,
+    "calm": calm,
+    "edit": edit,
 }
 
 
