@@ -1,6 +1,8 @@
 """Looking once at something else than what is followed: edits of a working copy, or any revision."""
 
+import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +16,13 @@ from forge.mirror import Mirror
 from forge.origin import opened, read_commit
 from forge.remote import RemoteOrigin
 from forge.snapshot import Snapshot
-from forge.tree import TreeFiles, find_directory
-from spec.errors import HeadgateError, StalledError, TransientError
+from forge.tree import TreeFiles, find_directory, printable
+from spec.errors import StalledError, TransientError
 
 _ADD_TIMEOUT = 600.0
 """Seconds."""
+MOST_EDITED = 2 * 2**30
+"""Bytes of edited and new files."""
 _TREE_DIGITS = 12
 
 
@@ -149,18 +153,42 @@ def _write_tree(git: Git, mirror: Mirror, top: Path, layout: Layout) -> str:
         shutil.copy2(layout.git / "index", copy)
         try:
             return _add(git, mirror, top, layout)
-        except HeadgateError:
+        except TransientError:
             # An index of parts (split index) cannot be copied alone: every file is read instead.
             copy.unlink(missing_ok=True)
     return _add(git, mirror, top, layout)
 
 
+def _check_size(top: Path, listed: bytes) -> None:
+    """What is edited is copied for the look: refuse data that somebody forgot to ignore."""
+    sizes = {name: _size(top / os.fsdecode(name)) for name in set(listed.split(b"\0")) if name}
+    total = sum(sizes.values())
+    if total <= MOST_EDITED:
+        return
+    largest = os.fsdecode(max(sizes, key=lambda name: sizes[name]))
+    raise StalledError(
+        f"Edited and new files in {top} hold {total / 2**30:.1f} GiB, and at most {MOST_EDITED / 2**30:g} are read; "
+        f"the largest is {printable(largest)}: let Git ignore what is no part of the repository."
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        found = path.lstat()
+    except OSError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
 def _add(git: Git, mirror: Mirror, top: Path, layout: Layout) -> str:
     variables = {"GIT_INDEX_FILE": str(mirror.path / "peek-index")}
     exclude = layout.common / "info" / "exclude"
-    options = ("-C", str(top), mirror.directory, f"--work-tree={top}", "-c", "core.looseCompression=0", "-c")
-    git.check(
-        *options, f"core.excludesFile={exclude}", "add", "--all",
-        timeout=_ADD_TIMEOUT, variables={**variables, "GIT_OPTIONAL_LOCKS": "1"},
+    ignoring = ("-c", "core.looseCompression=0", "-c", f"core.excludesFile={exclude}")
+    options = ("-C", str(top), mirror.directory, f"--work-tree={top}", *ignoring)
+    listed = git.check(
+        *options, "ls-files", "-z", "--others", "--modified", "--exclude-standard",
+        timeout=_ADD_TIMEOUT, variables=variables,
     )  # fmt: skip
+    _check_size(top, listed)
+    git.check(*options, "add", "--all", timeout=_ADD_TIMEOUT, variables={**variables, "GIT_OPTIONAL_LOCKS": "1"})
     return git.check(mirror.directory, "write-tree", variables=variables).decode().strip()

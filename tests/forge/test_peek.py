@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from forge import peek
 from forge.peek import find_top, revision, working_copy
 from spec.errors import HeadgateError, StalledError
 
@@ -39,6 +40,19 @@ def test_edits_are_told_from_what_is_unchanged(repository: Repository) -> None:
     assert (repository.path / ".git" / "index").read_bytes() == index
     with working_copy(repository.path, "new") as found:
         assert found.edited == ("d.yml",)
+
+
+def test_data_that_nobody_ignored_is_not_copied(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    repository.commit({"a.yml": "1", "large.bin": b"x" * 5000})
+    monkeypatch.setattr(peek, "MOST_EDITED", 4000)
+    with working_copy(repository.path) as found:
+        assert found.edited == ()
+    repository.write("data/train.bin", b"x" * 4001)
+    with pytest.raises(StalledError, match=r"the largest is data/train\.bin"), working_copy(repository.path):
+        pass
+    repository.write(".gitignore", "data/\n")
+    with working_copy(repository.path) as found:
+        assert found.edited == (".gitignore",)
 
 
 def test_a_repository_without_commit_is_all_edits(repository: Repository) -> None:
