@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from router.names import EXTENSIONS, METADATA
+from router.names import EXTENSIONS, HTTP_OPTIONS, METADATA
 from router.table import Backend, Host
 
 _ADS: Final = {"ads": {}, "resource_api_version": "V3", "initial_fetch_timeout": "0s"}
-_HTTP_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _IDLE: Final = "1s"
 """Below the keep-alive of every common server (gunicorn's is 2 s), so that none closes what Envoy is about to use."""
 
@@ -28,8 +27,15 @@ _OUTLIERS: Final = {
 }
 
 
-def cluster(name: str, backend: Backend) -> dict[str, Any]:
-    """Describe one release: how to choose a replica, how much it takes at once, how long it may take."""
+_MANY: Final = 4096
+_UNLIMITED: Final = {"thresholds": [{"max_connections": _MANY, "max_pending_requests": _MANY, "max_requests": _MANY}]}
+
+
+def cluster(name: str, backend: Backend, *, unlimited: bool = False) -> dict[str, Any]:
+    """Describe one release: how to choose a replica, how much it takes at once, how long it may take.
+
+    With `unlimited` a replica takes what it gets: what waits for others' time to run out would fail with them.
+    """
     return {
         "name": name,
         "type": "EDS",
@@ -38,15 +44,15 @@ def cluster(name: str, backend: Backend) -> dict[str, Any]:
         "load_balancing_policy": _least_request(),
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "ignore_health_on_host_removal": True,
-        "circuit_breakers": _limits(backend),
+        "circuit_breakers": _UNLIMITED if unlimited else _limits(backend),
         "outlier_detection": _OUTLIERS,
-        "typed_extension_protocol_options": {_HTTP_OPTIONS: _protocol(backend)},
+        "typed_extension_protocol_options": {HTTP_OPTIONS: _protocol(backend)},
     }
 
 
 def assignment(name: str, backend: Backend) -> dict[str, Any]:
     """List a release's replicas; a draining one gets no new requests."""
-    hosts = [_host(host, backend.release) for host in backend.hosts]
+    hosts = [_host(host, backend) for host in backend.hosts]
     return {"cluster_name": name, "endpoints": [{"lb_endpoints": hosts}] if hosts else []}
 
 
@@ -83,7 +89,7 @@ def _limits(backend: Backend) -> Mapping[str, Any]:
 
 def _protocol(backend: Backend) -> Mapping[str, Any]:
     return {
-        "@type": f"type.googleapis.com/{_HTTP_OPTIONS}",
+        "@type": f"type.googleapis.com/{HTTP_OPTIONS}",
         "explicit_http_config": {"http_protocol_options": {}},
         "common_http_protocol_options": {
             "idle_timeout": _IDLE,
@@ -92,9 +98,9 @@ def _protocol(backend: Backend) -> Mapping[str, Any]:
     }
 
 
-def _host(host: Host, release: str) -> Mapping[str, Any]:
+def _host(host: Host, backend: Backend) -> Mapping[str, Any]:
     return {
         "endpoint": {"address": {"socket_address": {"address": host.address, "port_value": host.port}}},
         "health_status": "DRAINING" if host.draining else "HEALTHY",
-        "metadata": {"filter_metadata": {METADATA: {"release": release}}},
+        "metadata": {"filter_metadata": {METADATA: {"release": backend.release, "deployment": backend.deployment}}},
     }

@@ -219,6 +219,9 @@ class EnvoyRouter:
         before = self._seen.get(endpoint)
         self._seen[endpoint] = RouteSeen(entry.route, entry.generation, before.acknowledged if before else 0)
         self._plane.flush()
+        if self._plane.settled(endpoint):
+            # Envoy has it already, so there will be no acknowledgement.
+            asyncio.get_running_loop().call_soon(self._changed, (endpoint,))
 
     def _changed(self, endpoints: Iterable[str]) -> None:
         self._tell(endpoint for endpoint in endpoints if self._look(endpoint))

@@ -41,7 +41,12 @@ SHIELDED: Final = "shielded-trial"
 """Kinds of routes that are part of a split while a release is judged; on a shielded one, an attempt that fails is
 made again on another release."""
 
+HTTP_OPTIONS: Final = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+
 _MIRROR: Final = "/mirror"
+TRIAL: Final = "/trial"
+"""How the name of a cluster ends whose replicas take whatever they get."""
+_SHIELD: Final = "/shield"
 _BY_HOST: Final = "/host"
 
 
@@ -53,6 +58,16 @@ def cluster_name(endpoint: str, release: str) -> str:
 def mirror_name(endpoint: str, release: str) -> str:
     """Name the cluster that gets a release's mirrored requests, so that their numbers stay apart."""
     return f"{endpoint}/{release}{_MIRROR}"
+
+
+def trial_name(endpoint: str, release: str) -> str:
+    """Name the cluster that a shielded release's live requests try first."""
+    return f"{endpoint}/{release}{TRIAL}"
+
+
+def shield_name(endpoint: str, release: str, proven: str) -> str:
+    """Name the cluster that asks a proven release for what the release on trial fails."""
+    return f"{endpoint}/{release}{_SHIELD}/{proven}"
 
 
 def route_name(endpoint: str, release: str, kind: str) -> str:

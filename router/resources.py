@@ -9,6 +9,7 @@ from router import names
 from router.clusters import assignment, cluster
 from router.messages import TYPE_PREFIX, build, message
 from router.routes import scopes
+from router.shield import shield_cluster, shielded, shields
 from router.table import Backend, EndpointRoute, TokenAuth
 
 
@@ -31,7 +32,7 @@ class Bundle:
     scopes: Mapping[str, Resource]
     clusters: Mapping[str, Resource]
     assignments: Mapping[str, Resource]
-    """By cluster name, as are the clusters."""
+    """By cluster name; a cluster that is made of others has none."""
     audience: str | None
     """The token requirement that the scope refers to."""
     linger_ms: Mapping[str, int]
@@ -53,17 +54,26 @@ def bundle(
 ) -> Bundle:
     """Encode an endpoint's route; what equals the route `before` is taken from there."""
     old = _Known.of(before)
-    backends = {names.cluster_name(route.endpoint, backend.release): backend for backend in route.backends}
-    if route.mirror is not None:
-        mirrored = next(backend for backend in route.backends if backend.release == route.mirror[0])
-        backends[names.mirror_name(route.endpoint, mirrored.release)] = mirrored
+    backends, covers = _clusters_of(route), dict(shields(route))
+    linger_ms = {name: backend.timeout_ms + backend.max_queue_wait_ms for name, backend in backends.items()}
+    linger_ms |= {name: sum(linger_ms[member] for member in members) for name, members in covers.items()}
     return Bundle(
         scopes={name: encode(names.SCOPE, name, fields) for name, fields in scopes(route, by_host=by_host).items()},
-        clusters={name: old.cluster(name, backend) for name, backend in backends.items()},
+        clusters={name: old.cluster(name, backend) for name, backend in backends.items()}
+        | {name: encode(names.CLUSTER, name, shield_cluster(name, members)) for name, members in covers.items()},
         assignments={name: old.assignment(name, backend) for name, backend in backends.items()},
         audience=route.auth.audience if isinstance(route.auth, TokenAuth) else None,
-        linger_ms={name: backend.timeout_ms + backend.max_queue_wait_ms for name, backend in backends.items()},
+        linger_ms=linger_ms,
     )
+
+
+def _clusters_of(route: EndpointRoute) -> dict[str, Backend]:
+    """Every cluster that has replicas: one for each release, a further one for mirrored or shielded requests."""
+    releases = {backend.release: backend for backend in route.backends}
+    found = {names.cluster_name(route.endpoint, release): backend for release, backend in releases.items()}
+    if route.mirror is not None:
+        found[names.mirror_name(route.endpoint, route.mirror[0])] = releases[route.mirror[0]]
+    return found | {names.trial_name(route.endpoint, release): releases[release] for release in shielded(route)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,8 @@ class _Known:
         old = self.backends.get(backend.release)
         if self.bundle is not None and name in self.bundle.clusters and _same_limits(old, backend):
             return self.bundle.clusters[name]
-        return encode(names.CLUSTER, name, cluster(name, backend))
+        fields = cluster(name, backend, unlimited=name.endswith(names.TRIAL))
+        return encode(names.CLUSTER, name, fields)
 
     def assignment(self, name: str, backend: Backend) -> Resource:
         old = self.backends.get(backend.release)

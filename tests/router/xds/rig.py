@@ -112,6 +112,17 @@ class Server:
         return not self._close
 
 
+class Faulty(Server):
+    """A replica that treats every request as if it had asked for this."""
+
+    def __init__(self, name: str, fault: dict[str, str]) -> None:
+        super().__init__(name)
+        self.fault = fault
+
+    async def _say(self, writer: asyncio.StreamWriter, start: str, headers: dict[str, str], body: bytes) -> bool:
+        return await super()._say(writer, start, headers | self.fault, body)
+
+
 @dataclass
 class Answer:
     """What a client got; status 0: the connection ended instead."""

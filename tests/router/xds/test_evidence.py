@@ -14,7 +14,7 @@ from console.metrics import LiveMetrics
 from observability.evidence import BOUNDS_MS, NOTHING, OUTCOMES, Tally
 from reconciler.clock import SystemClock
 from router.table import Backend, EndpointRoute, Host
-from tests.router.xds.rig import Client, Rig, Server, StartRig, backend, endpoint, free_port, until
+from tests.router.xds.rig import Client, Faulty, Rig, StartRig, backend, endpoint, free_port, until
 
 pytestmark = pytest.mark.real
 
@@ -209,17 +209,6 @@ async def test_nothing_is_lost_under_load_and_what_headgate_does_not_take_in_tim
     assert sum(tally.total for tally in trial.tallies().values()) == counts.total()
     assert await trial.rig.router.evidence_sent() == trial.rig.router.evidence.records == counts.total()
     assert trial.rig.router.on_trial
-
-
-class Faulty(Server):
-    """A replica that treats every request as if it had asked for this."""
-
-    def __init__(self, name: str, fault: dict[str, str]) -> None:
-        super().__init__(name)
-        self.fault = fault
-
-    async def _say(self, writer: asyncio.StreamWriter, start: str, headers: dict[str, str], body: bytes) -> bool:
-        return await super()._say(writer, start, headers | self.fault, body)
 
 
 @pytest.mark.parametrize(

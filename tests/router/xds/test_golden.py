@@ -16,7 +16,8 @@ from router.listener import certificate, listener
 from router.messages import pack
 from router.routes import scopes
 from router.settings import RouterSettings
-from router.table import Backend, EndpointRoute, Host, KeyAuth, TokenAuth
+from router.shield import shield_cluster, shields
+from router.table import Backend, EndpointRoute, Host, KeyAuth, Stickiness, TokenAuth
 
 GOLDEN = Path(__file__).parent / "golden"
 BLUE = Backend("blue@3f2a9c41d0e7", "blue", (Host("127.0.0.1", 8001), Host("127.0.0.1", 8002, draining=True)))
@@ -35,6 +36,9 @@ ROUTES = {
     "token": replace(SIMPLE, auth=TokenAuth("iris")),
     "trial": replace(MOVING, trial=(NEXT.release,)),
     "shield": replace(MOVING, trial=(NEXT.release,), shield=BLUE.release),
+    "sticky-cookie": replace(MOVING, sticky=Stickiness("hg-iris", settled=((BLUE.release, 10_000),))),
+    "sticky-header": replace(SIMPLE, sticky=Stickiness(header="x-user", settled=((BLUE.release, 10_000),))),
+    "preview": replace(MOVING, preview=(NEXT.release, (("x-tester", "yes"), ("x-site", "b")))),
     "empty": EndpointRoute("iris", KEYS),
     "bypass-only": replace(SIMPLE, split=()),
 }
@@ -49,6 +53,8 @@ def resources() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
         name = names.cluster_name("iris", backend.release)
         both = [(names.CLUSTER, cluster(name, backend)), (names.ASSIGNMENT, assignment(name, backend))]
         yield f"cluster-{backend.release}", both
+    covers = [shield_cluster(name, members) for name, members in shields(ROUTES["shield"])]
+    yield "cluster-shield", [(names.CLUSTER, fields) for fields in covers]
     logs = loggers(Path("traffic.log"), stats=True)
     yield "listener-tls", [(names.LISTENER, listener(SETTINGS, logs))]
     plain = replace(SETTINGS, plain_http=True, domain="models.example.com")
