@@ -133,7 +133,7 @@ def _plan(want: Want, seen: Seen, memories: tuple[Memory, Memory], because: Beca
     events = narrate(before, after, want, now, because)
     if isinstance(after.phase, Removing) and not actions and not after.releases and after.phase.acknowledged:
         return Plan(None, (), found, events=events, because=because)
-    soon = min((time for time in (_wake(after, now), wake(after, now)) if time is not None), default=None)
+    soon = min((time for time in (_wake(after, now), wake(after, seen, now)) if time is not None), default=None)
     return Plan(after, actions, found, soon, events, examinations(after, seen, now), because=because)
 
 

@@ -36,8 +36,19 @@ class Examinations:
                 examination = describe_examination(memory, one)
                 self._tasks[key] = asyncio.create_task(self._run(key, examination))
 
+    def settle(self, memory: Memory) -> None:
+        """Nothing moves there any more: end what is under way, and keep the last outcomes of what is still there."""
+        for key, task in list(self._tasks.items()):
+            if key[0] == memory.endpoint:
+                task.cancel()
+        known = {found.ref.name for found in memory.releases}
+        kept = {key: one for key, one in self.outcomes(memory.endpoint).items() if key[1] in known}
+        self.forget(memory.endpoint)
+        if kept:
+            self._outcomes[memory.endpoint] = kept
+
     def forget(self, endpoint: str) -> None:
-        """Nothing moves there any more: outcomes of old moves say nothing of new ones."""
+        """The endpoint is gone."""
         self._outcomes.pop(endpoint, None)
 
     async def close(self) -> None:

@@ -20,7 +20,7 @@ from reconciler.plan import Action, ApplyRelease, DropRoute, ForgetRelease, Plan
 from reconciler.ports import Examiner, Metrics, Router, Runtime, Source
 from reconciler.queue import KeyQueue
 from reconciler.removal import held
-from reconciler.state import Memory, Removing, Settled
+from reconciler.state import Memory, Removing, run_of
 from reconciler.store import Store
 from router.table import RouteSeen
 from runtime.replica import ReleaseSeen
@@ -277,10 +277,12 @@ class Reconciler:
             given[1].set_result(plan.answer)
 
     def _examine(self, name: str, plan: Plan) -> None:
-        if plan.memory is not None and plan.examinations:
-            self.examinations.start(plan.memory, plan.examinations)
-        elif plan.memory is None or isinstance(plan.memory.phase, Settled):
+        if plan.memory is None:
             self.examinations.forget(name)
+        elif run_of(plan.memory.phase) is None:
+            self.examinations.settle(plan.memory)
+        else:
+            self.examinations.start(plan.memory, plan.examinations)
 
     def _concerns(self, name: str) -> bool:
         """Whether anything is known of the name: a late wake-up for a removed endpoint does nothing."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
+from observability.verdict import Verdict
 from reconciler import ladder, trial
 from reconciler.calendar import opening
 from reconciler.facts import CHECKS, WARMUP, checked_releases, quiet_until
@@ -12,11 +13,14 @@ from reconciler.plan import Examine, Seen
 from reconciler.run import Run, Watch
 from reconciler.scale import ready
 from reconciler.state import Memory, Paused, Settled, Shifting, Warming, run_of, split_of
+from reconciler.trial import Examined
 from spec.policy import WarmUp
 
 Kind = Literal["http", "checks", "warmup"]
 Wanted = tuple[str, str, Kind, datetime]
 """Gate, release, what to do, and how old an outcome may be."""
+AGAIN = timedelta(seconds=10)
+"""After which checks that could not tell are asked again, before the first share."""
 
 
 def look(memory: Memory, seen: Seen, now: datetime) -> Memory:
@@ -64,8 +68,9 @@ def _wanted(memory: Memory, run: Run, seen: Seen, now: datetime) -> Iterator[Wan
     if not run.begun:
         for release in checked_releases(memory, run):
             one = seen.examined.get((CHECKS, release))
-            if one is None or one.at < run.started:
-                yield CHECKS, release, "checks", run.started
+            again = _again(run, one)
+            if one is None or one.at < run.started or (again is not None and now >= again):
+                yield CHECKS, release, "checks", run.started if one is None else max(run.started, one.at)
         return
     if isinstance(run.rung, WarmUp) and run.entered is not None:
         for release in run.candidates:
@@ -78,12 +83,19 @@ def _wanted(memory: Memory, run: Run, seen: Seen, now: datetime) -> Iterator[Wan
             yield gate.name, release, "http" if gate.metric == "http" else "checks", after
 
 
-def wake(memory: Memory, now: datetime) -> datetime | None:
+def _again(run: Run, one: Examined | None) -> datetime | None:
+    """When checks that said neither good nor bad are asked again: nobody was there, or stable fails too."""
+    if one is None or one.at < run.started or one.verdict in (Verdict.GOOD, Verdict.BAD):
+        return None
+    return one.at + AGAIN
+
+
+def wake(memory: Memory, seen: Seen, now: datetime) -> datetime | None:
     """The next moment at which time alone changes what should be done."""
-    return min((time for time in _times(memory, now) if time is not None and time > now), default=None)
+    return min((time for time in _times(memory, seen, now) if time is not None and time > now), default=None)
 
 
-def _times(memory: Memory, now: datetime) -> Iterator[datetime | None]:
+def _times(memory: Memory, seen: Seen, now: datetime) -> Iterator[datetime | None]:
     match memory.phase:
         case Settled(watch=watch) if watch is not None:
             yield from _ends(watch)
@@ -93,6 +105,8 @@ def _times(memory: Memory, now: datetime) -> Iterator[datetime | None]:
             yield opening(memory.spec.policy if memory.spec else run.policy, now).until
             yield trial.next_look(run, now)
             yield quiet_until(run)
+            if not run.begun:
+                yield from (_again(run, seen.examined.get((CHECKS, name))) for name in checked_releases(memory, run))
         case _:
             return
 
