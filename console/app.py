@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from console import shapes
+from console import disk, shapes
 from console.api import create_api
 from console.down import stop_envoy, stop_replicas
 from console.foresight import Foresight
@@ -86,6 +86,7 @@ async def _until(parts: Parts, stop: asyncio.Event) -> None:
     """Reconcile until `stop`; a fault of the loop itself ends Headgate with it."""
     loop = asyncio.create_task(parts.reconciler.run(), name="reconciler")
     news = asyncio.create_task(SourceNews(parts.reconciler).follow(), name="source news")
+    disk_news = asyncio.create_task(disk.DiskNews(parts.reconciler, parts.paths.state).follow(), name="disk news")
     stopping = asyncio.create_task(stop.wait())
     scheduler = _schedule(parts)
     try:
@@ -97,7 +98,8 @@ async def _until(parts: Parts, stop: asyncio.Event) -> None:
         stopping.cancel()
         loop.cancel()
         news.cancel()
-        await asyncio.gather(loop, stopping, news, return_exceptions=True)
+        disk_news.cancel()
+        await asyncio.gather(loop, stopping, news, disk_news, return_exceptions=True)
 
 
 def _schedule(parts: Parts) -> AsyncIOScheduler:
@@ -174,4 +176,5 @@ def _conditions(parts: Parts) -> tuple[shapes.Condition, ...]:
             reason=seen.phase.value.title().replace("-", ""),
             message=seen.message or (f"Envoy runs with pid {seen.pid}" if running else "Envoy does not run"),
         ),
+        disk.condition(parts.paths.state),
     )

@@ -1,5 +1,6 @@
 """Exit codes, and the one place where an error becomes a message and a code."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -54,10 +55,24 @@ def run(call: Callable[[], object]) -> int:
         hint = " (it may help to try again)" if isinstance(error, TransientError) else ""
         err().print(f"headgate: {error}{hint}", style="red", soft_wrap=True)
         return code_of(error)
-    except BrokenPipeError:
-        # The reader left (`headgate events | head`); what is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.OK
+    except OSError as error:
+        return _end(error)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     return Exit.OK
+
+
+def _end(error: OSError) -> int:
+    """What an error of the system's is to whoever called; one that is not known is a bug, and shown as that."""
+    if isinstance(error, BrokenPipeError):
+        # The reader left (`headgate events | head`); what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    if error.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+        raise error
+    from console.screen import err
+
+    where = f" at {error.filename}" if error.filename else ""
+    message = f"{error.strerror}{where}. Free some space there; endpoints that serve go on without Headgate."
+    err().print(f"headgate: {message}", style="red", soft_wrap=True)
+    return Exit.PROBLEM

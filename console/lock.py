@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from console.paths import PathError
+from console.paths import NO_ROOM, PathError
 from spec.errors import HeadgateError
 
 
@@ -35,6 +35,7 @@ class Holder:
         return process if same else None
 
 
+_LENGTH = 128
 _held: set[Path] = set()
 """Locks of this process: who holds one holds it for everything below as well."""
 
@@ -59,14 +60,21 @@ def _hold(path: Path) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         _take(descriptor, path)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(_self()).encode(), 0)
+        _write(descriptor, path, _self())
         try:
             yield
         finally:
-            os.ftruncate(descriptor, 0)
+            _write(descriptor, path, {})
     finally:
         os.close(descriptor)
+
+
+def _write(descriptor: int, path: Path, who: dict[str, float]) -> None:
+    # Always as long: the file keeps its block, so that it can be written on a full disk too.
+    try:
+        os.pwrite(descriptor, json.dumps(who).ljust(_LENGTH).encode(), 0)
+    except OSError as error:
+        raise PathError(f"Cannot write {path}: {error.strerror}. {NO_ROOM}") from error
 
 
 def _take(descriptor: int, path: Path) -> None:

@@ -1,5 +1,6 @@
 """Where an installation keeps things: its state directory, and a short directory for sockets."""
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -13,6 +14,9 @@ from spec.errors import HeadgateError
 SOCKETS = ("api.sock", "xds.sock", "envoy.sock")
 MAX_SOCKET_PATH = 99
 """Bytes: `sun_path` holds 104 on macOS and 108 on Linux with its final zero; some callers add a suffix."""
+
+
+NO_ROOM = "Free some space there or mend its rights; endpoints that serve go on without Headgate."
 
 
 class PathError(HeadgateError):
@@ -200,17 +204,23 @@ def _record_run(paths: Paths) -> None:
         except (PathError, OSError) as error:
             failures.append(f"{place}: {error}")
             continue
-        write_private(paths.run_record, f"{place}\n")
+        if place not in recorded:
+            write_private(paths.run_record, f"{place}\n")
         return
     raise PathError("There is no directory for Headgate's sockets: " + "; ".join(failures))
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a 0600 file so that a reader sees the old content or the new, never a part."""
+    """Write a 0600 file so that a reader sees the old content or the new, never a part. Raises `PathError`."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise PathError(f"Cannot write {path}: {error.strerror}. {NO_ROOM}") from error

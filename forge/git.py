@@ -228,7 +228,7 @@ def explain(what: str, err: str) -> HeadgateError:
     for pattern, advice in _STALLED:
         if re.search(pattern, err):
             return StalledError(f"git {what}: {advice} ({_last_line(err)})")
-    if "No space left on device" in err:
+    if re.search("No space left on device|Disk quota exceeded|File too large", err):
         return TransientError(f"git {what}: the disk is full; free some space, Headgate tries again.")
     return TransientError(f"git {what} failed: {_last_line(err) or 'Git was ended by a signal'}")
 

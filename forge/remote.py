@@ -21,6 +21,8 @@ _DAMAGE = re.compile(
     "|unresolved deltas|invalid sha1 pointer|index file .* is too small|bad signature|shallow file has changed"
     "|lock.: File exists|reference broken|unable to find [0-9a-f]{40}|could not parse commit|fatal: bad config"
 )
+_NOT_OURS = re.compile("remote:|No space left on device|Disk quota exceeded|File too large")
+"""With one of these the mirror is whole: the fault is the server's, or the disk has no room."""
 _NO_SHALLOW = re.compile(r"dumb http transport does not support shallow|does not support shallow")
 _NO_OID = re.compile(r"not our ref|unadvertised object|Server does not allow request")
 
@@ -133,6 +135,6 @@ def _fetch_error(err: str) -> HeadgateError:
     if _NO_OID.search(err):
         return _UnadvertisedError(err)
     error = explain("fetch", err)
-    if isinstance(error, TransientError) and _DAMAGE.search(err) and "remote:" not in err:
+    if isinstance(error, TransientError) and _DAMAGE.search(err) and not _NOT_OURS.search(err):
         return DamagedError(str(error))
     return error

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
-from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, insert, inspect, select, update
+from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, insert, inspect, select, text, update
 from sqlalchemy.exc import OperationalError
 
 from observability.events import Event, EventType
@@ -17,6 +18,8 @@ from reconciler.state import Memory
 from spec.errors import TransientError
 
 KEPT_EVENTS = 10_000
+RESERVE = 5 * 2**20
+"""Bytes: more than SQLite's log grows to before its pages are copied to the file (1,000 of 4 KiB)."""
 MEMORY = TypeAdapter(Memory)
 
 
@@ -38,6 +41,17 @@ class Store:
                 from reconciler.migrations import upgrade  # slow to import, and seldom needed
 
                 upgrade(connection)
+        self._reserve()
+
+    def _reserve(self) -> None:
+        """Have a SQLite file and its log own free pages, so that decisions can be kept while the disk is full."""
+        if self._engine.dialect.name != "sqlite":
+            return
+        with suppress(TransientError):
+            # Two transactions: pages that are freed before they are committed never reach the file.
+            for statement in (f"CREATE TABLE reserve AS SELECT zeroblob({RESERVE}) AS room", "DROP TABLE reserve"):
+                with self._begin() as connection:
+                    connection.execute(text(statement))
 
     def _revision(self) -> str | None:
         with self._begin() as connection:
@@ -118,8 +132,8 @@ class Store:
             connection.execute(delete(table).where(table.c.name == name))
             return 0
         before = self._versions.get(name, 0)
-        text = MEMORY.dump_json(memory).decode()
-        row = {"name": name, "version": before + 1, "format": FORMAT, "memory": text}
+        content = MEMORY.dump_json(memory).decode()
+        row = {"name": name, "version": before + 1, "format": FORMAT, "memory": content}
         if not before:
             connection.execute(insert(table).values(row))
             return 1

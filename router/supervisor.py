@@ -289,9 +289,12 @@ class EnvoyProcess:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         name = f"bootstrap-{digest(self._binary(), self._settings.options, self._bootstrap)}.json"
         path = self._directory() / name
+        content = json.dumps(self._bootstrap, indent=1).encode()
+        if not path.exists() or path.read_bytes() != content:
+            private_file.write(path, content)
         for former in self._directory().glob("bootstrap-*.json"):
-            former.unlink()
-        private_file.write(path, json.dumps(self._bootstrap, indent=1).encode())
+            if former != path:
+                former.unlink()
         return path
 
     def _clean(self) -> None:

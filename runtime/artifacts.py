@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from runtime.fault import ReleaseError, WorldError
+from runtime.fault import FULL, FULL_ADVICE, ReleaseError, WorldError
+from spec.errors import TransientError
 from spec.release import Artifact
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_UNWRITABLE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE})
+"""What says nothing of the content: the state directory, or this process, is not as it should be."""
 _PARTIAL = ".partial-"
 _MANIFEST = "manifest.json"
 _CONTENT = "content"
@@ -122,9 +124,15 @@ class Artifacts:
 def _typed(artifact: Artifact) -> Iterator[None]:
     try:
         yield
+    except TransientError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in FULL:
+            raise WorldError("DiskFull", f"{artifact.path} cannot be laid out: {FULL_ADVICE}") from error
+        raise
     except OSError as error:
-        if error.errno in _FULL:
-            raise WorldError("DiskFull", f"no space left to export {artifact.path}: free some disk space") from error
+        if error.errno in FULL:
+            raise WorldError("DiskFull", f"{artifact.path} cannot be laid out: {FULL_ADVICE}") from error
+        if error.errno in _UNWRITABLE:
+            raise WorldError("StateUnwritable", f"{artifact.path} cannot be laid out: {error}") from error
         text = f"{artifact.path} (object {artifact.oid[:12]}) cannot be read or written: {error}"
         raise ReleaseError("ArtifactUnreadable", f"{text}; check that the commit contains it") from error
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from runtime.artifacts import remove, write_whole
 from runtime.conda import Conda, CondaLock
-from runtime.fault import ReleaseError, WorldError
+from runtime.fault import ReleaseError, WorldError, disk
 from runtime.interpreters import Interpreter, fetch, installed, matching, nearest
 from runtime.requirements import Wanted, wanted
 from runtime.uv import fault_of, run_uv
@@ -100,7 +100,8 @@ class Environments:
             if self._slots.locked():
                 progress("waiting", f"waiting for another environment before building that of {wanted.label}")
             async with self._slots:
-                return await self._build(key, wanted, progress)
+                with disk(f"the environment of {wanted.label} cannot be written"):
+                    return await self._build(key, wanted, progress)
 
     def present(self, key: str) -> Built | None:
         """The environment if it is complete: its interpreter and all its packages are there."""

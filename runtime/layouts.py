@@ -1,6 +1,5 @@
 """Releases laid out on disk as Azure does: the model below its name and version, the code below its basename."""
 
-import errno
 import hashlib
 import os
 import shutil
@@ -11,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 
 from runtime.artifacts import Artifacts, Stamp, fsync, read_manifest, remove, write_manifest, write_whole
-from runtime.fault import WorldError
+from runtime.fault import disk
 from runtime.layout import Layout, release_root
 from spec.release import Artifact, Recipe, ReleaseRef, Server
 
@@ -52,17 +51,13 @@ class Layouts:
         """Lay the release out, or put back what is missing or changed; raises as `Artifacts.ensure` does."""
         layout = self.at(release, recipe)
         contents = [(artifact, self._artifacts.ensure(artifact), to) for artifact, to in _placed(recipe, layout)]
-        try:
+        with disk(f"{release} cannot be laid out at {layout.root}"):
             for directory in (layout.root, layout.model_dir, layout.app_root, layout.server):
                 directory.mkdir(parents=True, exist_ok=True)
             for private in (layout.home, layout.temp):
                 private.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write_server_files(layout.server)
             self._place(layout, contents)
-        except OSError as error:
-            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-                raise WorldError("DiskFull", f"no space left for {release}: free some disk space") from error
-            raise WorldError("StateUnwritable", f"{layout.root} cannot be written: {error}") from error
         return layout
 
     def check(self, release: ReleaseRef, recipe: Recipe) -> bool:

@@ -1,6 +1,7 @@
 """What replicas write: one file each, kept within bounds, read from the end and followed."""
 
 import asyncio
+import logging
 import os
 import re
 import threading
@@ -13,6 +14,8 @@ from typing import Literal
 
 from runtime import rotation
 from spec.release import ReleaseRef
+
+_log = logging.getLogger(__name__)
 
 Container = Literal["inference-server", "storage-initializer"]
 
@@ -100,11 +103,15 @@ class Logs:
         return self._folder(release.endpoint, release.deployment, _INITIALIZER) / f"{release.digest}.log"
 
     def note(self, release: ReleaseRef, text: str) -> None:
-        """Append to the release's storage-initializer log."""
+        """Append to the release's storage-initializer log; what cannot be written there is left out."""
         path = self.initializer(release)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"{text.rstrip()}\n")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{text.rstrip()}\n")
+        except OSError as error:
+            # Preparing goes on, or fails for a reason of its own: a full disk must not hide it.
+            _log.warning("The log %s cannot be written: %s", path, error)
 
     def position(self, path: Path) -> int:
         """Where the file ends now: what `tail` takes as the start of a replica's newest life."""

@@ -1,13 +1,16 @@
 """One file per replica, written before its process starts, by which the next Headgate finds it again."""
 
 import logging
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from runtime.fault import FULL
 from spec.release import Probe, Recipe, ReleaseRef
 
 _log = logging.getLogger(__name__)
@@ -75,10 +78,15 @@ class Records:
     def write(self, record: Record) -> None:
         """Write or replace a replica's record. Raises `OSError`."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        path = self._path(record.id)
+        path, content = self._path(record.id), _FORM.dump_json(record)
         new = path.with_suffix(".new")
-        new.write_bytes(_FORM.dump_json(record))
-        new.replace(path)
+        try:
+            new.write_bytes(content)
+            new.replace(path)
+        except OSError as error:
+            new.unlink(missing_ok=True)
+            if error.errno not in FULL or not _overwrite(path, content):
+                raise
 
     def remove(self, replica: str) -> None:
         """Forget a replica."""
@@ -97,3 +105,15 @@ class Records:
                 continue
             if record.id == path.stem:
                 yield record
+
+
+def _overwrite(path: Path, content: bytes) -> bool:
+    """Write over a file within the blocks that it has: a full disk must not keep a replica from starting again."""
+    with suppress(OSError), path.open("r+b") as file:
+        # Longer content might be cut short, and the former would be lost with it.
+        if len(content) > os.fstat(file.fileno()).st_blocks * 512:
+            return False
+        file.write(content)
+        file.truncate()
+        return True
+    return False

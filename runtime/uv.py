@@ -11,7 +11,7 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from runtime.fault import ReleaseError, WorldError
+from runtime.fault import FULL_ADVICE, ReleaseError, WorldError
 
 _KEPT = frozenset(
     {
@@ -28,7 +28,7 @@ _KEPT_UV = re.compile(
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _AWAY = (
     *("error sending request", "dns error", "failed to lookup address", "connection refused", "connection reset"),
-    *("connect error", "operation timed out", "connection timed out", "no space left", "disk quota exceeded"),
+    *("connect error", "operation timed out", "connection timed out"),
     *("condahttperror", "http 000", "could not resolve host"),
 )
 _AWAY_OF_UV = (
@@ -41,8 +41,10 @@ _AWAY_OF_UV = (
         "failed to fetch",
     ),
 )
+_FULL = ("no space left", "disk quota exceeded", "file too large")
 _TAIL = 12
 _KILLED = -signal.SIGKILL
+_OVERFLOW = -signal.SIGXFSZ
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +144,12 @@ def _read_from(log: Path, start: int) -> str:
 
 
 def fault_of(outcome: Outcome, what: str, log: Path) -> ReleaseError | WorldError:
-    """Whose fault a failed child is: the world's if network, disk or registry are away, else the release's."""
-    text = f"{what}:\n{outcome.tail}\n(the whole log: {log})"
+    """Whose fault a failed child is: the world's if network, disk or registry fail it, else the release's."""
+    said = f"\n{outcome.tail}\n(the whole log: {log})"
     lower = outcome.output.lower()
+    if outcome.returncode == _OVERFLOW or any(marker in lower for marker in _FULL):
+        return WorldError("DiskFull", f"{what}: {FULL_ADVICE}. It said:{said}")
+    text = f"{what}:{said}"
     foreign = "failed to build" in lower
     if outcome.returncode == _KILLED or any(
         marker in lower for marker in (*_AWAY, *(() if foreign else _AWAY_OF_UV))

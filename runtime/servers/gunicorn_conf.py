@@ -4,10 +4,13 @@ Runs in the replica's environment under Python 3.7 or newer. The bind address, t
 timeouts come on the command line, which wins over this file.
 """
 
+import errno
+import io
 import logging
 import os
 import sys
 from types import TracebackType
+from typing import Any
 
 import azureml_inference_server_http as _server
 
@@ -23,8 +26,32 @@ control_socket_disable = True
 # The server's own logging configuration takes gunicorn's records; a second copy goes nowhere, as in azmlinfsrv.
 accesslog = "-"
 errorlog = os.devnull
+# A worker's heartbeat file on a full disk would keep gunicorn from starting the next worker.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None  # noqa: S108 (unlinked at once)
 preload_app = os.environ.get("WORKER_PRELOAD", "").lower() == "true"
 proc_name = os.environ.get("SERVICE_NAME", "azmlinfsrv")
+
+
+class _Forgiving(io.FileIO):
+    """An output whose words are lost while the disk is full, so that no print() of a score script fails by it."""
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 (any buffer)
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+                raise
+            return memoryview(data).nbytes
+
+
+def _forgive_a_full_disk() -> None:
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        raw = _Forgiving(stream.fileno(), "wb", closefd=False)
+        # Unbuffered, as PYTHONUNBUFFERED has it: what is not written before a fork would be written twice.
+        plain: Any = raw
+        fresh = io.TextIOWrapper(plain, encoding=stream.encoding, errors=stream.errors, write_through=True)
+        setattr(sys, name, fresh)
 
 
 def _announce_version() -> None:
@@ -72,6 +99,7 @@ def _keep_exit_status() -> None:
     sys.excepthook = end
 
 
+_forgive_a_full_disk()
 _configure_server_logging()
 _announce_version()
 _show_root_logging()

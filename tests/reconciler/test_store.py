@@ -15,7 +15,7 @@ from world import START, World, deployment, endpoint
 from observability.events import Event
 from reconciler import migrations, tables
 from reconciler.state import Memory
-from reconciler.store import ConflictError, Store
+from reconciler.store import RESERVE, ConflictError, Store
 from spec.errors import StalledError, TransientError
 
 
@@ -144,3 +144,17 @@ def test_the_migrations_make_the_tables_that_are_declared(store: Store, path: Pa
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, tables.metadata) == []
     engine.dispose()
+
+
+def test_the_database_owns_room_for_decisions_on_a_full_disk(tmp_path: Path) -> None:
+    """The file's size does not grow while memories and events are added: their pages are there from the start."""
+    path = tmp_path / "memory.db"
+    store = Store(f"sqlite:///{path}")
+    store.migrate()
+    log = path.with_name("memory.db-wal")
+    before = path.stat().st_size, log.stat().st_size
+    assert before[0] >= RESERVE
+    for index in range(300):
+        store.save(f"e{index}", Memory(f"e{index}"), [Event(START, f"e{index}", "Test", "x" * 1000)])
+    assert (path.stat().st_size, log.stat().st_size) == before
+    store.close()

@@ -123,7 +123,7 @@ class TestArtifacts:
         self, store: Artifacts, exporter: FakeExporter
     ) -> None:
         exporter.fault = OSError(errno.ENOSPC, "No space left on device")
-        with pytest.raises(WorldError, match="no space left to export repo/src/onlinescoring"):
+        with pytest.raises(WorldError, match="repo/src/onlinescoring cannot be laid out: the disk is full"):
             store.ensure(CODE)
         assert list(store.root.iterdir()) == []
 
