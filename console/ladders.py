@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from console import plans
+from console import checked, plans
 from console.rollout_view import duration
 from console.views import percent
 from reconciler.forecast import Forecast, forecast
-from reconciler.plan import Want
+from reconciler.plan import Seen, Want
+from reconciler.split import Split
 from reconciler.state import Memory, base_of
 from spec.policy import BUILT_IN, Gate, RolloutPolicy
 
 
-def ladder(want: Want, memory: Memory, now: datetime) -> plans.RolloutPlan | None:
+def ladder(want: Want, seen: Seen, memory: Memory, now: datetime) -> plans.RolloutPlan | None:
     """The move of an endpoint, by the decisions that will be taken; None where no traffic moves."""
     found = forecast(want, memory, now)
     if found.target == found.source:
@@ -28,12 +29,19 @@ def ladder(want: Want, memory: Memory, now: datetime) -> plans.RolloutPlan | Non
         earliest_finish_s=found.earliest.total_seconds(),
         approvals=found.approvals,
         peak_replicas=found.peak,
-        gates=() if straight else tuple(tell_gate(gate) for gate in policy.gates),
+        gates=(*_checks(want, seen, found, base), *(() if straight else map(tell_gate, policy.gates))),
         skips_steps=not base or not found.target,
         rollback_to=percent(base),
         on_failure=_on_failure(policy, straight=straight, first=not base),
         settles=found.settles,
     )
+
+
+def _checks(want: Want, seen: Seen, found: Forecast, base: Split) -> Iterator[str]:
+    """The checks of releases that are new in the target; a first deployment is not held up by any."""
+    fresh = frozenset(dict(found.target)) - frozenset(dict(base))
+    if want.spec is not None and base:
+        yield from checked.told(want.spec, seen, fresh)
 
 
 def _stops(found: Forecast) -> Iterator[plans.RolloutStop]:

@@ -181,6 +181,8 @@ def _print_deployment(deployment: DeploymentDetail) -> None:
     say(f"Deployment {deployment.name}: {deployment.provisioning_state}, {deployment.release}, {ready}", "bold")
     if live := deployment.live:
         say(f"  live meanwhile: {live.release}, {live.ready} of {live.instance_count} replicas ready")
+    if checks := deployment.checks:
+        prose(f"checks, {checks.at.astimezone():{CLOCK}}: {checks.verdict}: {checks.message}", 2)
     rows = [
         (replica.id, replica.state, str(replica.restarts), _because(replica.reason, replica.message))
         for replica in deployment.replicas

@@ -85,7 +85,7 @@ def _entries(
         found = entry(want, one.seen, one.memory, now)
         if found.action in ("create", "update") and foreseen < MOST_FORESEEN:
             foreseen += 1
-            found = found.model_copy(update={"rollout": ladder(want, one.memory, now)})
+            found = found.model_copy(update={"rollout": ladder(want, one.seen, one.memory, now)})
         yield found
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from console import rollouts
+from console import checked, rollouts
 from console.views import Subject, live_split, percent
 from reconciler import ladder
 from reconciler.refusals import active
@@ -32,7 +32,10 @@ def rollout(subject: Subject, because: Because, now: datetime) -> rollouts.Rollo
             "split": percent(live),
             "step": _number(run) if run else 0,
             "steps": tuple(_steps(run)) if run else (),
-            "gates": tuple(_gate(said) for said in _said(memory)),
+            "gates": (
+                *(checked.verdicts(memory, seen, run) if run else ()),
+                *(_gate(said) for said in _said(memory)),
+            ),
             "refused": tuple(_refusal(refusal) for refusal in active(memory, _asked(memory))),
             "because": tuple(rollouts.Reason(reason=reason, message=message) for reason, message in because),
             "policy": policy.name,

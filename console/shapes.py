@@ -107,6 +107,14 @@ class LiveRelease(Shape):
     ready: int
 
 
+class Checked(Shape):
+    """What a release's checks said when they were last asked."""
+
+    verdict: Literal["good", "bad", "inconclusive", "error"]
+    message: str
+    at: datetime
+
+
 class DeploymentStatus(Shape):
     """One deployment; `release` is the one that Git asks for, `ready` counts its ready replicas."""
 
@@ -116,6 +124,8 @@ class DeploymentStatus(Shape):
     instance_count: int
     ready: int
     live: LiveRelease | None = None
+    checks: Checked | None = None
+    """Of `release`; None: it has none, or they were not asked since Headgate started."""
 
 
 class EndpointStatus(Shape):

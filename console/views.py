@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from console import shapes
+from console import checked, shapes
 from reconciler.conditions import assess, deployment_state, provisioning_state
 from reconciler.plan import Seen
 from reconciler.split import Split, split_at
@@ -104,6 +104,7 @@ def _deployment(deployment: DeploymentSpec, subject: Subject) -> shapes.Deployme
         instance_count=deployment.instance_count,
         ready=len(release.ready) if release else 0,
         live=_live(deployment, subject),
+        checks=checked.last(subject.seen, deployment.release.name) if deployment.checks else None,
     )
 
 

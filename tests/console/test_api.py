@@ -50,7 +50,7 @@ async def test_status_has_exactly_the_promised_keys(http: httpx.AsyncClient) -> 
     assert endpoint["split"] == {"blue@3f2a9c41d0e7": 100.0}
     assert [set(c) for c in endpoint["conditions"]] == [{"type", "status", "reason", "message", "observed_commit"}]
     assert [set(d) for d in endpoint["deployments"]] == [
-        {"name", "provisioning_state", "release", "instance_count", "ready", "live"}
+        {"name", "provisioning_state", "release", "instance_count", "ready", "live", "checks"}
     ]
 
 
