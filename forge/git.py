@@ -47,6 +47,7 @@ _VARIABLES = {
     "GIT_AUTHOR_EMAIL": "headgate@localhost",
     "GIT_COMMITTER_NAME": "Headgate",
     "GIT_COMMITTER_EMAIL": "headgate@localhost",
+    "SSH_ASKPASS_REQUIRE": "never",
 }
 
 _ISOLATED = {
@@ -54,6 +55,9 @@ _ISOLATED = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oStrictHostKeyChecking=yes -oConnectTimeout=15",
 }
+
+_UNATTENDED = "-oBatchMode=yes -oConnectTimeout=15"
+"""Options of ssh: nobody is there to type a password or accept a host key, and a silent server holds nobody."""
 
 _OPERATORS = ("GIT_SSH", "GIT_SSH_COMMAND", "GIT_ASKPASS", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM", "GIT_SSL_CAINFO")
 
@@ -179,6 +183,8 @@ def _environment(location: Location | None, *, operator_config: bool) -> dict[st
     variables["GIT_ALLOW_PROTOCOL"] = "none" if location is None or location.is_local else location.kind
     if not operator_config:
         config["credential.helper"] = ""
+    elif location is not None and location.kind == "ssh" and not os.environ.get("GIT_SSH"):
+        variables["GIT_SSH_COMMAND"] = _unattended(_operators_ssh())
     if location is not None and location.is_loopback:
         config["http.proxy"] = ""
     if location is not None and (location.username or location.password):
@@ -190,6 +196,24 @@ def _environment(location: Location | None, *, operator_config: bool) -> dict[st
         variables[f"GIT_CONFIG_KEY_{index}"] = key
         variables[f"GIT_CONFIG_VALUE_{index}"] = value
     return variables
+
+
+def _operators_ssh() -> str:
+    """The operator's own ssh command, from where Git takes it."""
+    # Not the configuration of whatever repository this process was started in.
+    asking = ["git", "--git-dir=/nonexistent", "config", "--get", "core.sshCommand"]
+    configured = os.environ.get("GIT_SSH_COMMAND")
+    if not configured:
+        found = subprocess.run(asking, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        configured = found.stdout.strip()
+    return configured or "ssh"
+
+
+def _unattended(command: str) -> str:
+    """An OpenSSH command that asks nobody; what the command itself sets wins, and another program stays as it is."""
+    program = re.match(r"""\s*(?:"([^"]+)"|'([^']+)'|(\S+))""", command)
+    name = next(filter(None, program.groups()), "") if program else ""
+    return f"{command} {_UNATTENDED}" if name.rpartition("/")[2] == "ssh" else command
 
 
 def _scrub(ours: Container[str], *, operator_config: bool) -> list[str]:
@@ -234,9 +258,11 @@ def explain(what: str, err: str) -> HeadgateError:
 
 
 def _last_line(err: str) -> str:
-    lines = [line for line in err.splitlines() if re.match("(fatal|error|remote|ssh|git|Host key|.*denied)", line)]
+    lines = [line for line in err.splitlines() if _TELLING.match(line)]
     return " / ".join((lines or err.splitlines())[:3])
 
+
+_TELLING = re.compile("fatal|error|remote|ssh|git|Host key|Connection |kex_exchange|.*denied")
 
 _STALLED = (
     (r"(?s)unknown repository extension.*refstorage", "the repository uses reftable, which needs git 2.45 or newer"),
