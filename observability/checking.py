@@ -15,6 +15,8 @@ LANES: Final = 4
 """Checks under way at once, each on replicas of its own: a replica may be made for one request at a time."""
 MOST_UNANSWERED: Final = 3
 """So many checks without an answer in time say enough: the rest is not asked."""
+LONGEST_S: Final = 1800.0
+"""All checks together take no longer; what was not asked by then is an error."""
 
 
 def request_of(check: Check, address: Address, paths: tuple[str, str, str]) -> Request:
@@ -58,11 +60,14 @@ class _Round:
     absent: str = ""
     """Why no replica of the candidate can be asked."""
     uncompared: str = ""
+    until: float = 0
+    """On the event loop's clock."""
     unanswered: int = 0
     unanswered_by_stable: int = 0
 
     async def run(self) -> Outcome:
         compares = any(check.max_difference is not None for check in self.checks.checks)
+        self.until = asyncio.get_running_loop().time() + LONGEST_S
         if compares and not self.examination.stable:
             self.uncompared = "none of its replicas is ready"
         pending = iter(enumerate(self.checks.checks))
@@ -81,6 +86,9 @@ class _Round:
 
     async def _work(self, lane: int, pending: Iterator[tuple[int, Check]]) -> None:
         for index, check in pending:
+            if asyncio.get_running_loop().time() >= self.until:
+                self.stopped = f"it took longer than {LONGEST_S:g} s"
+                return
             found = await self._take(lane, check)
             if found is not None:
                 self.marks[index] = found

@@ -301,6 +301,18 @@ class TestHostile:
         assert outcome.message.isprintable()
 
 
+async def test_all_of_it_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slow(_: Asked, write: Write) -> None:
+        await asyncio.sleep(0.2)
+        await write(whole({}))
+
+    monkeypatch.setattr("observability.checking.LONGEST_S", 0.5)
+    outcome, (served,) = await examine(checks(*many(50)), candidate=(slow,))
+    assert outcome.verdict is Verdict.ERROR
+    assert outcome.message.endswith("of 50 checks pass; the rest was not asked: it took longer than 0.5 s")
+    assert 1 <= len(served.asked) <= 4
+
+
 async def test_cancelled_it_lets_go_at_once() -> None:
     arrived = asyncio.Event()
 
