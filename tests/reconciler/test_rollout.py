@@ -1,0 +1,358 @@
+"""Transitions, one row each, at the very moment at which they may happen."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from observability.evidence import Tally
+from observability.verdict import Verdict
+from reconciler.calendar import Opening
+from reconciler.ladder import Looks
+from reconciler.rollout import Facts, Step, advance
+from reconciler.run import Episode, Evidence, Run, Said, Watch
+from reconciler.split import Split
+from reconciler.state import Paused, Phase, Removing, Reverting, Settled, Shifting, Warming
+from spec.policy import IMMEDIATE, WHOLE, Pause, RolloutPolicy, Weight
+
+T0 = datetime(2030, 1, 1, tzinfo=UTC)
+OLD: Split = (("blue@1", WHOLE),)
+NEW: Split = (("blue@2", WHOLE),)
+NEWER: Split = (("blue@3", WHOLE),)
+BOTH = frozenset({"blue@1", "blue@2"})
+STABLE, CANDIDATE = frozenset({"blue@1"}), frozenset({"blue@2"})
+POLICY = RolloutPolicy(
+    steps=(Weight(1000, 60), Pause(for_s=30), Weight(5000, 60)), progress_deadline_s=100, keep_s=50, watch_s=20
+)
+START = Run(OLD, NEW, T0, T0, POLICY)
+AT = replace(START, step=0, fraction=1000, sized=1000, carried=1000, entered=T0)
+WIDER = replace(AT, step=2, sized=5000, entered=None)
+LAST = replace(AT, step=3, fraction=WHOLE, sized=WHOLE, carried=1000, entered=None)
+FIRST = Run((), NEW, T0, T0, POLICY)
+GOOD = Looks((Said("errors", "blue@2", Verdict.GOOD, "WithinLimits", "fine"),))
+BAD = Looks((Said("errors", "blue@2", Verdict.BAD, "WorseThanStable", "too many errors"),))
+DRY = Looks((replace(BAD.said[0], dry_run=True),))
+SHUT = Opening(is_open=False, because="frozen")
+SEEN = Evidence((Episode(NEW, (("blue@2", Tally((1, 0, 0, 0, 0, 0))),)),), "e")
+CHECKED = {"blue@2": Said("checks", "blue@2", Verdict.GOOD, "Checked", "3 of 50 answers change")}
+RUNNING = {"blue@2": replace(CHECKED["blue@2"], verdict=Verdict.INCONCLUSIVE)}
+FAILED = {"blue@2": replace(CHECKED["blue@2"], verdict=Verdict.BAD)}
+WATCH = Watch(OLD, T0 + timedelta(seconds=50), T0 + timedelta(seconds=20), POLICY)
+
+
+def facts(seconds: float = 0, **changes: object) -> Facts:
+    now = T0 + timedelta(seconds=seconds)
+    made = Facts(NEW, BOTH, BOTH, acknowledged=True, now=now, policy=POLICY, looks=GOOD)
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+LATE = {"acknowledged": False}
+SINCE = T0 + timedelta(seconds=1)
+AT_0 = replace(AT, fraction=0, sized=0, carried=0)
+AT_PAUSE = replace(AT, step=1)
+THERE = replace(LAST, carried=WHOLE)
+FIRST_ON = replace(FIRST, step=0, fraction=WHOLE, sized=WHOLE)
+UNPROVEN = replace(WATCH, unproven=True)
+DRY_POLICY = replace(POLICY, gates=tuple(replace(gate, dry_run=True) for gate in POLICY.gates))
+DRY_RUN = Shifting(replace(AT, policy=DRY_POLICY))
+DEADLINE, REPLICAS, READY, ENVOY = "DeadlineExceeded", "AwaitingReplicas", "ReplicasReady", "AwaitingAcknowledgement"
+
+ROWS: list[tuple[str, Phase, Facts, str, str]] = [
+    # What the world must bring first.
+    ("warming: replicas", Warming(START), facts(ready=STABLE), "warming", REPLICAS),
+    ("warming: base", Warming(START), facts(**LATE), "warming", "AwaitingBase"),
+    ("warming: checks run", Warming(START), facts(checked=RUNNING), "warming", "AwaitingChecks"),
+    ("warming: checks passed", Warming(START), facts(checked=CHECKED), "shifting", "ChecksPassed"),
+    ("warming: checks failed", Warming(START), facts(checked=FAILED), "settled", "ChecksFailed"),
+    ("warming: no checks of a first one", Warming(FIRST), facts(checked=FAILED), "shifting", READY),
+    ("warming: first, checks run", Warming(FIRST), facts(checked=RUNNING), "shifting", READY),
+    ("warming: window", Warming(START), facts(opening=SHUT), "warming", "WindowClosed"),
+    ("warming: a first one needs no window", Warming(FIRST), facts(opening=SHUT), "shifting", READY),
+    ("warming: go", Warming(START), facts(), "shifting", READY),
+    ("warming: bad verdict is of another move", Warming(START), facts(looks=BAD), "shifting", READY),
+    # The deadline: at its moment, and only for what the world should have brought.
+    ("deadline: not yet", Warming(START), facts(99.9, ready=STABLE), "warming", REPLICAS),
+    ("deadline", Warming(START), facts(100, ready=STABLE), "settled", DEADLINE),
+    ("deadline: base", Warming(START), facts(100, **LATE), "settled", DEADLINE),
+    ("deadline: of a first one there is none", Warming(FIRST), facts(999, ready=STABLE), "warming", REPLICAS),
+    ("deadline: excused", Warming(START), facts(100, ready=STABLE, excused=CANDIDATE), "warming", REPLICAS),
+    ("deadline: excused, but not Envoy", Warming(START), facts(100, **LATE, excused=CANDIDATE), "settled", DEADLINE),
+    ("deadline: not while away", Warming(START), facts(100, ready=STABLE, since=SINCE), "warming", REPLICAS),
+    ("deadline: after being away", Warming(START), facts(101, ready=STABLE, since=SINCE), "settled", DEADLINE),
+    ("deadline: no window", Warming(START), facts(100, opening=SHUT), "warming", "WindowClosed"),
+    ("deadline: no checks", Warming(START), facts(100, checked=RUNNING), "warming", "AwaitingChecks"),
+    ("deadline: wider", Shifting(WIDER), facts(100, ready=STABLE), "reverting", DEADLINE),
+    ("deadline: acknowledgement", Shifting(WIDER), facts(100, **LATE), "reverting", DEADLINE),
+    ("deadline: no pause", Paused(AT_PAUSE, manual=True), facts(9999), "paused", "PausedByHand"),
+    # A step.
+    ("step: not acknowledged", Shifting(WIDER), facts(**LATE), "shifting", ENVOY),
+    ("step: running", Shifting(AT), facts(59.9), "shifting", "StepRunning"),
+    ("step: over", Shifting(AT), facts(60), "shifting", "GatesPassed"),
+    ("step: window", Shifting(AT), facts(60, opening=SHUT), "shifting", "WindowClosed"),
+    ("step: entered", Shifting(replace(AT, entered=None)), facts(5), "shifting", "StepEntered"),
+    ("step: wider once ready", Shifting(WIDER), facts(), "shifting", "StepTaken"),
+    ("step: not wider before", Shifting(WIDER), facts(ready=STABLE), "shifting", REPLICAS),
+    ("step: acknowledged", Shifting(replace(AT, carried=0)), facts(), "shifting", "Acknowledged"),
+    ("step: pause", Shifting(AT_PAUSE), facts(), "paused", "Paused"),
+    ("step: stable lost", Shifting(AT), facts(60, live=CANDIDATE), "shifting", "StableLost"),
+    ("step: bad", Shifting(AT), facts(looks=BAD), "reverting", "GateFailed"),
+    ("step: bad on the way to more", Shifting(WIDER), facts(looks=BAD, **LATE), "reverting", "GateFailed"),
+    ("step: bad in a dry run", DRY_RUN, facts(60, looks=DRY, policy=DRY_POLICY), "shifting", "GatesPassed"),
+    ("step: bad without a share", Shifting(AT_0), facts(looks=BAD), "shifting", "StepRunning"),
+    ("step: candidate lost", Shifting(AT), facts(live=STABLE), "reverting", "CandidateLost"),
+    ("step: nothing to lose yet", Shifting(AT_0), facts(live=STABLE), "shifting", "StepRunning"),
+    ("step: checks of before matter no more", Shifting(AT), facts(checked=FAILED), "shifting", "StepRunning"),
+    ("last: on its way", Shifting(LAST), facts(**LATE), "shifting", ENVOY),
+    ("last: acknowledged", Shifting(LAST), facts(), "shifting", "Acknowledged"),
+    ("last: there", Shifting(THERE), facts(), "settled", "Acknowledged"),
+    ("last: stable may be lost", Shifting(THERE), facts(live=CANDIDATE), "settled", "Acknowledged"),
+    ("last: candidate lost in flight", Shifting(LAST), facts(live=STABLE, **LATE), "reverting", "CandidateLost"),
+    ("last: candidate lost there", Shifting(THERE), facts(live=STABLE), "settled", "Acknowledged"),
+    ("first: lost", Shifting(FIRST_ON), facts(live=STABLE, **LATE), "reverting", "CandidateLost"),
+    # A pause.
+    ("pause: not over", Paused(AT_PAUSE), facts(29.9), "paused", "Paused"),
+    ("pause: over", Paused(AT_PAUSE), facts(30), "shifting", "PauseOver"),
+    ("pause: window", Paused(AT_PAUSE), facts(30, opening=SHUT), "paused", "WindowClosed"),
+    ("pause: by hand", Paused(AT_PAUSE, manual=True), facts(30), "paused", "PausedByHand"),
+    ("pause: bad", Paused(AT_PAUSE, manual=True), facts(looks=BAD), "reverting", "GateFailed"),
+    ("pause: lost", Paused(AT_PAUSE), facts(live=STABLE), "reverting", "CandidateLost"),
+    # Something else is asked for.
+    ("newer before it began", Warming(START), facts(target=NEWER), "warming", "TargetChanged"),
+    ("back before it began", Warming(START), facts(target=OLD), "settled", "TargetReverted"),
+    ("newer", Shifting(AT), facts(target=NEWER), "reverting", "Superseded"),
+    ("newer in a pause", Paused(AT, manual=True), facts(target=NEWER), "reverting", "Superseded"),
+    ("back", Shifting(AT), facts(target=OLD), "reverting", "Reverted"),
+    ("newer than a first one goes on first", Shifting(FIRST_ON), facts(target=NEWER), "shifting", "Acknowledged"),
+    ("policy before it began", Warming(START), facts(policy=IMMEDIATE), "warming", "Replanned"),
+    ("policy", Shifting(AT), facts(policy=IMMEDIATE), "shifting", "Replanned"),
+    ("policy in a pause", Paused(AT_PAUSE), facts(policy=IMMEDIATE), "shifting", "Replanned"),
+    ("policy in a pause by hand", Paused(AT, manual=True), facts(policy=IMMEDIATE), "paused", "Replanned"),
+    ("bad and another policy", Shifting(AT), facts(looks=BAD, policy=IMMEDIATE), "reverting", "GateFailed"),
+    ("gone", Shifting(AT), facts(target=None), "removing", "EndpointRemoved"),
+    # Settled, and watched.
+    ("as asked", Settled(NEW), facts(), "settled", "AsAsked"),
+    ("other", Settled(OLD), facts(), "warming", "TargetChanged"),
+    ("watched", Settled(NEW, WATCH), facts(1), "settled", "Watched"),
+    ("watched: over", Settled(NEW, WATCH), facts(50), "settled", "WatchEnded"),
+    ("watched: not over", Settled(NEW, WATCH), facts(49.9), "settled", "Watched"),
+    ("watched: bad", Settled(NEW, WATCH), facts(19.9, looks=BAD), "reverting", "Regressed"),
+    ("watched: bad too late", Settled(NEW, WATCH), facts(20, looks=BAD), "settled", "Watched"),
+    ("watched: reverted", Settled(NEW, WATCH), facts(30, target=OLD), "reverting", "RevertedInTime"),
+    ("watched: newer", Settled(NEW, WATCH), facts(30, target=NEWER), "warming", "TargetChanged"),
+    ("unproven", Settled(NEW, UNPROVEN), facts(999), "settled", "Watched"),
+    ("unproven: bad", Settled(NEW, UNPROVEN), facts(999, looks=BAD), "reverting", "Regressed"),
+    ("unproven: seen", Settled(NEW, replace(UNPROVEN, evidence=SEEN)), facts(999), "settled", "EvidenceCame"),
+    # On the way back, and out.
+    ("back: acknowledged", Reverting(OLD, T0, NEW), facts(), "settled", "Acknowledged"),
+    ("back: not yet", Reverting(OLD, T0, NEW), facts(**LATE), "reverting", ENVOY),
+    ("back: short", Reverting(OLD, T0, NEW, carried=False), facts(ready=CANDIDATE), "reverting", "AwaitingCapacity"),
+    ("back: enough", Reverting(OLD, T0, NEW, carried=False), facts(), "reverting", "CapacityReady"),
+    ("back: short, but on its way", Reverting(OLD, T0, NEW), facts(ready=CANDIDATE), "settled", "Acknowledged"),
+    ("out", Removing(T0), facts(target=None, **LATE), "removing", ENVOY),
+    ("out: acknowledged", Removing(T0), facts(target=None), "removing", "RouteRemoved"),
+    ("out: draining", Removing(T0, T0), facts(target=None), "removing", "Draining"),
+    ("out: taken back", Removing(T0), facts(), "settled", "TakenBack"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "phase", "found", "kind", "reason"), ROWS, ids=[row[0] for row in ROWS])
+def test_transition(name: str, phase: Phase, found: Facts, kind: str, reason: str) -> None:
+    step = advance(phase, found)
+    assert (step.phase.kind, step.because[0]) == (kind, reason), name
+
+
+def run_of(step: Step) -> Run:
+    assert isinstance(step.phase, Warming | Shifting | Paused)
+    return step.phase.run
+
+
+@pytest.mark.parametrize(
+    ("phase", "found", "guilty"),
+    [
+        (Shifting(AT), facts(looks=BAD), ("blue@2",)),
+        (Shifting(AT), facts(live=STABLE), ("blue@2",)),
+        (Warming(START), facts(checked=FAILED), ("blue@2",)),
+        (Warming(START), facts(100, ready=STABLE), ("blue@2",)),
+        (Warming(START), facts(100, acknowledged=False), ("blue@2",)),
+        (Settled(NEW, WATCH), facts(1, looks=BAD), ("blue@2",)),
+    ],
+)
+def test_what_is_refused(phase: Phase, found: Facts, guilty: tuple[str, ...]) -> None:
+    refusal = advance(phase, found).refusal
+    assert refusal is not None
+    assert (refusal.target, refusal.guilty, refusal.at, refusal.policy) == (NEW, guilty, found.now, POLICY)
+    assert refusal.message
+
+
+@pytest.mark.parametrize(
+    ("phase", "found"),
+    [
+        (Shifting(AT), facts(target=NEWER)),
+        (Shifting(AT), facts(target=OLD)),
+        (Settled(NEW, WATCH), facts(1, target=OLD)),
+        (Shifting(replace(LAST, policy=IMMEDIATE)), facts(live=STABLE, acknowledged=False, policy=IMMEDIATE)),
+        (Shifting(replace(FIRST, step=0, fraction=WHOLE, sized=WHOLE)), facts(live=STABLE, acknowledged=False)),
+    ],
+)
+def test_what_is_not(phase: Phase, found: Facts) -> None:
+    step = advance(phase, found)
+    assert isinstance(step.phase, Reverting)
+    assert step.refusal is None
+
+
+def test_only_the_guilty_of_several_candidates_is_refused() -> None:
+    target: Split = (("blue@2", 5000), ("green@2", 5000))
+    run = replace(AT, target=target)
+    found = facts(target=target, looks=BAD, ready=BOTH | {"green@2"}, live=BOTH | {"green@2"})
+    step = advance(Shifting(run), found)
+    assert step.refusal is not None
+    assert step.refusal.guilty == ("blue@2",)
+    late = advance(Warming(replace(START, target=target)), facts(100, target=target))
+    assert late.refusal is not None
+    assert late.refusal.guilty == ("green@2",)
+
+
+@pytest.mark.parametrize(
+    ("phase", "found", "carried"),
+    [
+        (Shifting(AT), facts(looks=BAD, ready=CANDIDATE), True),
+        (Shifting(AT), facts(live=STABLE, ready=frozenset()), True),
+        (Shifting(AT), facts(target=NEWER), False),
+        (Shifting(AT), facts(target=OLD), False),
+        (Shifting(replace(AT, fraction=0, sized=1000)), facts(target=NEWER), True),
+        (Shifting(WIDER), facts(100, acknowledged=False), False),
+        (Settled(NEW, WATCH), facts(1, looks=BAD), True),
+        (Settled(NEW, WATCH), facts(1, target=OLD), False),
+    ],
+)
+def test_who_waits_until_stable_can_carry_the_load(phase: Phase, found: Facts, carried: bool) -> None:  # noqa: FBT001
+    back = advance(phase, found).phase
+    assert isinstance(back, Reverting)
+    assert (back.carried, back.source, back.since) == (carried, OLD, found.now)
+
+
+def test_what_is_left_serves_until_then() -> None:
+    back = advance(Shifting(AT), facts(target=OLD)).phase
+    assert isinstance(back, Reverting)
+    assert dict(back.left) == {"blue@1": 9000, "blue@2": 1000}
+
+
+@pytest.mark.parametrize(
+    ("phase", "found"),
+    [
+        (Warming(START), facts(70)),
+        (Shifting(AT), facts(70)),
+        (Shifting(replace(AT, carried=0)), facts(70)),
+        (Shifting(replace(AT, entered=None)), facts(70)),
+        (Paused(replace(AT, step=1)), facts(70)),
+        (Shifting(AT), facts(70, policy=replace(POLICY, keep_s=9))),
+    ],
+)
+def test_progress_starts_the_deadline_anew(phase: Phase, found: Facts) -> None:
+    assert run_of(advance(phase, found)).progressed == found.now
+
+
+@pytest.mark.parametrize(
+    ("phase", "changes"),
+    [
+        (Warming(START), {"opening": SHUT}),
+        (Warming(START), {"checked": RUNNING}),
+        (Shifting(AT), {"opening": SHUT}),
+        (Shifting(AT), {"live": CANDIDATE}),
+        (Shifting(replace(AT, policy=replace(POLICY, steps=(Weight(1000, 900),)))), {}),
+    ],
+)
+def test_waiting_that_nobody_is_to_blame_for_is_noted_four_times_a_deadline(
+    phase: Phase, changes: dict[str, object]
+) -> None:
+    policy = run_of(Step(phase, ("", ""))).policy
+    early, late = (facts(seconds, policy=policy, **changes) for seconds in (24.9, 25))
+    assert advance(phase, early).phase == phase
+    assert run_of(advance(phase, late)).progressed == late.now
+
+
+def test_waiting_is_noted_once_a_minute_at_most() -> None:
+    patient = replace(POLICY, progress_deadline_s=3600)
+    phase = Warming(replace(START, policy=patient))
+    assert advance(phase, facts(59.9, policy=patient, opening=SHUT)).phase == phase
+    assert advance(phase, facts(60, policy=patient, opening=SHUT)).phase != phase
+
+
+def test_worldly_waiting_is_not_excused() -> None:
+    assert advance(Warming(START), facts(99, ready=STABLE)).phase == Warming(START)
+    assert advance(Shifting(WIDER), facts(99, acknowledged=False)).phase == Shifting(WIDER)
+
+
+def test_the_deadline_says_what_is_wrong() -> None:
+    step = advance(Warming(START), facts(100, ready=STABLE, troubles={"blue@2": "init() raised"}))
+    assert step.because == (
+        "DeadlineExceeded",
+        "no progress for 100 s: not all replicas are ready of blue@2 (init() raised)",
+    )
+    assert advance(Shifting(WIDER), facts(100, acknowledged=False)).because[1].endswith("Envoy did not acknowledge")
+
+
+def test_extension() -> None:
+    starved = Looks((replace(GOOD.said[0], verdict=Verdict.INCONCLUSIVE, reason="NotEnoughTraffic"),))
+    found = run_of(advance(Shifting(AT), facts(60, looks=starved)))
+    assert (found.extended, found.step, found.progressed) == (1, 0, T0 + timedelta(seconds=60))
+    again = run_of(advance(Shifting(found), facts(120, looks=starved)))
+    assert again.extended == 2
+
+
+def test_what_went_on_without_traffic_is_unproven_to_the_end() -> None:
+    silent = Looks(silent=True)
+    found = run_of(advance(Shifting(AT), facts(60, looks=silent)))
+    assert (found.unproven, found.step) == (True, 1)
+    later = replace(found, step=2, fraction=5000, sized=5000, carried=5000, entered=T0)
+    assert run_of(advance(Shifting(later), facts(60))).unproven
+    assert not run_of(advance(Shifting(AT), facts(60))).unproven
+
+
+class TestPromoted:
+    def settle(self, **changes: object) -> Settled:
+        run = replace(LAST, carried=WHOLE, **changes)  # type: ignore[arg-type]
+        found = advance(Shifting(run), facts(7, policy=run.policy)).phase
+        assert isinstance(found, Settled)
+        return found
+
+    def test_it_is_watched(self) -> None:
+        watch = self.settle(unproven=True, evidence=SEEN).watch
+        assert watch is not None
+        assert (watch.previous, watch.policy, watch.unproven) == (OLD, POLICY, True)
+        assert watch.until == T0 + timedelta(seconds=57)
+        assert watch.watched_until == T0 + timedelta(seconds=27)
+        assert (watch.evidence.episodes, watch.evidence.epoch) == ((), "e")
+
+    def test_with_what_stable_showed(self) -> None:
+        evidence = Evidence((Episode(OLD, (("blue@1", Tally((9, 0, 0, 0, 0, 0))),)),), "e")
+        watch = self.settle(evidence=evidence).watch
+        assert watch is not None
+        assert watch.stable.total == 9
+
+    def test_no_longer_than_it_is_kept(self) -> None:
+        watch = self.settle(policy=replace(POLICY, watch_s=500)).watch
+        assert watch is not None
+        assert watch.watched_until == watch.until
+
+    @pytest.mark.parametrize("policy", [replace(POLICY, keep_s=0), IMMEDIATE])
+    def test_or_not(self, policy: RolloutPolicy) -> None:
+        assert self.settle(policy=policy).watch is None
+
+    def test_nobody_is_unproven_whom_nobody_watches(self) -> None:
+        watch = self.settle(policy=replace(POLICY, watch_s=0), unproven=True).watch
+        assert watch is not None
+        assert not watch.unproven
+
+    def test_a_first_one_leaves_nothing_warm(self) -> None:
+        run = replace(FIRST, step=0, fraction=WHOLE, sized=WHOLE, carried=WHOLE)
+        assert advance(Shifting(run), facts(7)).phase == Settled(NEW)
+
+
+def test_evidence_gives_an_unproven_release_the_whole_watch() -> None:
+    found = advance(Settled(NEW, replace(WATCH, unproven=True, evidence=SEEN)), facts(999)).phase
+    assert isinstance(found, Settled)
+    assert found.watch is not None
+    assert not found.watch.unproven
+    assert found.watch.until == T0 + timedelta(seconds=1049)
+    assert found.watch.watched_until == T0 + timedelta(seconds=1019)
