@@ -83,7 +83,8 @@ def _looks(memory: Memory, seen: Seen, run: Run | None, now: datetime) -> Looks:
         case _ if run is not None:
             quiet = quiet_until(run)
             silent = counting and run.evidence.is_silent and quiet is not None and now >= quiet
-            return Looks(run.said, counting, silent, _is_warmed(run, seen))
+            warmed = _warmed(run, seen)
+            return Looks(run.said, counting, silent, warmed is not None, "; ".join(warmed or ()))
         case _:
             return Looks()
 
@@ -101,10 +102,12 @@ def quiet_until(run: Run) -> datetime | None:
     return max(since, entered) + max(LEAST_SILENCE, timedelta(seconds=length))
 
 
-def _is_warmed(run: Run, seen: Seen) -> bool:
+def _warmed(run: Run, seen: Seen) -> tuple[str, ...] | None:
+    """What warming up came to, by candidate; None: it did not end for all of them."""
     since = run.entered
     found = [seen.examined.get((WARMUP, release)) for release in run.candidates]
-    return since is not None and all(one is not None and one.at >= since for one in found)
+    said = tuple(one.message for one in found if one is not None and since is not None and one.at >= since)
+    return said if since is not None and len(said) == len(found) else None
 
 
 def _is_excused(release: ReleaseSeen) -> bool:

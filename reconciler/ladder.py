@@ -43,6 +43,8 @@ class Looks:
     silent: bool = False
     """No request at all was seen in the move, although they are counted."""
     warmed: bool = True
+    warmth: str = ""
+    """What warming up came to."""
 
 
 UNSEEN = Looks()
@@ -127,7 +129,7 @@ def hold(run: Run, looks: Looks, now: datetime) -> Hold:
     rung = run.rung
     due = deadline_of(run)
     if isinstance(rung, WarmUp):
-        return _warm_up(now, due, warmed=looks.warmed)
+        return _warm_up(now, due, looks)
     if due is not None and now < due:
         return Hold(("StepRunning", f"until {due:%H:%M:%S} UTC at least"))
     match rung:
@@ -165,9 +167,9 @@ def shown(run: Run) -> Step | None:
     return found
 
 
-def _warm_up(now: datetime, due: datetime | None, *, warmed: bool) -> Hold:
-    if warmed:
-        return Hold(("WarmedUp", "latency is steady"), over=True)
+def _warm_up(now: datetime, due: datetime | None, looks: Looks) -> Hold:
+    if looks.warmed:
+        return Hold(("WarmedUp", looks.warmth or "latency is steady"), over=True)
     if due is not None and now >= due:
         return Hold(("WarmUpOver", "its time is over"), over=True)
     return Hold(("WarmingUp", "requests are sent until latency is steady"))

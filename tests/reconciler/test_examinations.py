@@ -113,6 +113,22 @@ async def test_good_checks_let_the_first_share_through(rig: Rig, examiner: Memor
     assert [(one.verdict, one.message) for one in said(rig)] == [(Verdict.GOOD, SAID)]
 
 
+async def test_what_warming_up_came_to_is_told(rig: Rig, examiner: MemoryExaminer) -> None:
+    warmth = "p50 from 840 ms to 12 ms after 34 requests"
+    examiner.outcome = Outcome(Verdict.GOOD, warmth)
+    warm = {"policy.yml": POLICY.replace("[{weight", "[{warmup: 40, for: 1m}, {weight")}
+    await settle(rig)
+    events = []
+    rig.reconciler.listen(events.append)
+    rig.source.push(files(2) | warm)
+    await rig.until(lambda: len(shares(rig)) == 2)
+    assert [(one.kind, one.requests, one.for_s) for one in examiner.examined] == [
+        ("checks", 0, 0),
+        ("warmup", 40, 60),
+    ]
+    assert any(event.because.get("WarmedUp") == warmth for event in events)
+
+
 async def test_bad_checks_never_let_it_have_a_share(rig: Rig, examiner: MemoryExaminer) -> None:
     message = "1 of 50 checks fails; first `sample`: answered 500, expected 200"
     examiner.outcome = Outcome(Verdict.BAD, message)
