@@ -7,6 +7,7 @@ from typing import Final
 from router import names
 from router.filters import tokens
 from router.resources import Bundle, Resource, bundle, encode
+from router.settings import MAX_REQUEST_BYTES
 from router.table import EndpointRoute
 
 Change = tuple[str, str]
@@ -39,6 +40,7 @@ class Desired:
 
     by_host: bool = False
     """Whether endpoints are reached by host name too."""
+    max_request_bytes: int = MAX_REQUEST_BYTES
     entries: dict[str, Entry] = field(default_factory=dict)
     changed: set[Change] = field(default_factory=set)
     _resources: dict[Change, Resource] = field(default_factory=dict)
@@ -54,7 +56,7 @@ class Desired:
         if entry.route == route:
             return False
         before = (entry.route, entry.bundle) if entry.route and entry.bundle else None
-        after = bundle(route, before, by_host=self.by_host)
+        after = bundle(route, before, by_host=self.by_host, max_request_bytes=self.max_request_bytes)
         self.entries[route.endpoint] = Entry(entry.generation + 1, route, after)
         self._retire(entry.bundle, keep=after.clusters)
         for resource in (*after.scopes.values(), *after.clusters.values(), *after.assignments.values()):

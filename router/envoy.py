@@ -58,7 +58,7 @@ class EnvoyRouter:
         self.evidence = Evidence(heard or _unheard)
         self._handlers = (self.evidence.handler, *handlers)
         self._clock = clock
-        self._desired = Desired(by_host=bool(settings.domain))
+        self._desired = Desired(by_host=bool(settings.domain), max_request_bytes=settings.max_request_bytes)
         self._plane = ControlPlane(self._desired, self._changed, self._connected)
         self._seen: dict[str, RouteSeen] = {}
         self._in_flight = InFlight()

@@ -33,6 +33,16 @@ function envoy_on_response(handle)
 end
 """
 
+# Of an answer without a length nobody knows how much there will be.
+_WHOLE_ANSWER: Final = """\
+function envoy_on_response(handle)
+  local length = tonumber(handle:headers():get("content-length") or "0")
+  if length > 0 and length <= 1048576 then
+    handle:body()
+  end
+end
+"""
+
 
 def http_filters(max_request_bytes: int) -> list[_Fields]:
     """List the filters in order: authentication, the client's request id, router.
@@ -53,7 +63,7 @@ def http_filters(max_request_bytes: int) -> list[_Fields]:
         "suppress_envoy_headers": True,
         # Counting each cluster's answers by code costs a request 5 %, and nobody reads it: the logs say more.
         "dynamic_stats": False,
-        "upstream_http_filters": _upstream(max_request_bytes),
+        "upstream_http_filters": upstream(max_request_bytes),
         "upstream_log": [attempt_log()],
     }
     return [
@@ -99,14 +109,19 @@ def noted(*, on_trial: bool = False) -> _Fields:
     return {"@type": f"{EXTENSIONS}filters.http.header_to_metadata.v3.Config", "request_rules": rules}
 
 
-def _upstream(max_request_bytes: int) -> list[_Fields]:
-    """Filters that see only what goes to and comes from a container, never Envoy's own replies."""
+def upstream(max_request_bytes: int, *, whole_answers: bool = False) -> list[_Fields]:
+    """Filters that see only what goes to and comes from a container, never Envoy's own replies.
+
+    With `whole_answers` an answer begins for the client when all of it has come.
+    """
     limit = {
         "@type": f"{EXTENSIONS}filters.http.body_size_limit.v3.BodySizeLimit",
         "max_request_bytes": max_request_bytes,
     }
     codec = {"@type": f"{EXTENSIONS}filters.http.upstream_codec.v3.UpstreamCodec"}
+    first = [{"name": "headgate.whole_answer", "typed_config": _lua(_WHOLE_ANSWER)}] if whole_answers else []
     return [
+        *first,
         {"name": "envoy.filters.http.body_size_limit", "typed_config": limit},
         _model_error(),
         {"name": "envoy.filters.http.upstream_codec", "typed_config": codec},
@@ -115,13 +130,9 @@ def _upstream(max_request_bytes: int) -> list[_Fields]:
 
 def _model_error() -> _Fields:
     """Turn every answer but 200 into 424; a composite costs the successful answers less than a bare script."""
-    script = {
-        "@type": f"{EXTENSIONS}filters.http.lua.v3.Lua",
-        "default_source_code": {"inline_string": _MODEL_ERROR},
-    }
     run = {
         "@type": f"{EXTENSIONS}filters.http.composite.v3.ExecuteFilterAction",
-        "typed_config": {"name": "envoy.filters.http.lua", "typed_config": script},
+        "typed_config": {"name": "envoy.filters.http.lua", "typed_config": _lua(_MODEL_ERROR)},
     }
     status = {"@type": f"{_MATCHER}HttpResponseHeaderMatchInput", "header_name": ":status"}
     matcher = {
@@ -133,6 +144,10 @@ def _model_error() -> _Fields:
     }
     composite = {"@type": f"{EXTENSIONS}filters.http.composite.v3.Composite"}
     return _matched("headgate.model_error", "envoy.filters.http.composite", composite, matcher)
+
+
+def _lua(script: str) -> _Fields:
+    return {"@type": f"{EXTENSIONS}filters.http.lua.v3.Lua", "default_source_code": {"inline_string": script}}
 
 
 def _skip() -> _Fields:

@@ -9,6 +9,7 @@ from router import names
 from router.clusters import assignment, cluster
 from router.messages import TYPE_PREFIX, build, message
 from router.routes import scopes
+from router.settings import MAX_REQUEST_BYTES
 from router.shield import shield_cluster, shielded, shields
 from router.table import Backend, EndpointRoute, TokenAuth
 
@@ -50,17 +51,22 @@ def encode(type_url: str, name: str, fields: Mapping[str, Any]) -> Resource:
 
 
 def bundle(
-    route: EndpointRoute, before: tuple[EndpointRoute, Bundle] | None = None, *, by_host: bool = False
+    route: EndpointRoute,
+    before: tuple[EndpointRoute, Bundle] | None = None,
+    *,
+    by_host: bool = False,
+    max_request_bytes: int = MAX_REQUEST_BYTES,
 ) -> Bundle:
     """Encode an endpoint's route; what equals the route `before` is taken from there."""
     old = _Known.of(before)
     backends, covers = _clusters_of(route), dict(shields(route))
     linger_ms = {name: backend.timeout_ms + backend.max_queue_wait_ms for name, backend in backends.items()}
     linger_ms |= {name: sum(linger_ms[member] for member in members) for name, members in covers.items()}
+    described = {name: shield_cluster(name, members, max_request_bytes) for name, members in covers.items()}
     return Bundle(
         scopes={name: encode(names.SCOPE, name, fields) for name, fields in scopes(route, by_host=by_host).items()},
         clusters={name: old.cluster(name, backend) for name, backend in backends.items()}
-        | {name: encode(names.CLUSTER, name, shield_cluster(name, members)) for name, members in covers.items()},
+        | {name: encode(names.CLUSTER, name, fields) for name, fields in described.items()},
         assignments={name: old.assignment(name, backend) for name, backend in backends.items()},
         audience=route.auth.audience if isinstance(route.auth, TokenAuth) else None,
         linger_ms=linger_ms,

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+MAX_REQUEST_BYTES: Final = 10 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class RouterSettings:
     domain: str = ""
     """Endpoints are also reached as `NAME.<domain>`; empty: by path only."""
     plain_http: bool = False
-    max_request_bytes: int = 10 * 1024 * 1024
+    max_request_bytes: int = MAX_REQUEST_BYTES
     """A larger request body is answered 413."""
     access_log: Path | None = None
     stats: bool = False

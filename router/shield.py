@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from router.filters import upstream
 from router.names import EXTENSIONS, HTTP_OPTIONS, cluster_name, shield_name, trial_name
 from router.table import Backend, EndpointRoute
 
@@ -36,12 +37,16 @@ def shielded(route: EndpointRoute) -> Mapping[str, Backend]:
     }
 
 
-def shield_cluster(name: str, members: tuple[str, str]) -> dict[str, Any]:
-    """Describe the cluster whose first attempt goes to one cluster, and its second to another."""
+def shield_cluster(name: str, members: tuple[str, str], max_request_bytes: int) -> dict[str, Any]:
+    """Describe the cluster whose first attempt goes to one cluster, and its second to another.
+
+    An answer of up to 1 MiB is a failure too if it breaks off.
+    """
     protocol = {
         "@type": f"type.googleapis.com/{HTTP_OPTIONS}",
         "explicit_http_config": {"http_protocol_options": {}},
         "retry_policy": _RETRY,
+        "http_filters": upstream(max_request_bytes, whole_answers=True),
     }
     composite = {
         "@type": f"{EXTENSIONS}clusters.composite.v3.ClusterConfig",

@@ -53,7 +53,9 @@ def resources() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
         name = names.cluster_name("iris", backend.release)
         both = [(names.CLUSTER, cluster(name, backend)), (names.ASSIGNMENT, assignment(name, backend))]
         yield f"cluster-{backend.release}", both
-    covers = [shield_cluster(name, members) for name, members in shields(ROUTES["shield"])]
+    covers = [
+        shield_cluster(name, members, SETTINGS.max_request_bytes) for name, members in shields(ROUTES["shield"])
+    ]
     yield "cluster-shield", [(names.CLUSTER, fields) for fields in covers]
     logs = loggers(Path("traffic.log"), stats=True)
     yield "listener-tls", [(names.LISTENER, listener(SETTINGS, logs))]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from router.table import Backend, EndpointRoute, Host
-from tests.router.xds.rig import Faulty, Rig, Server, backend, endpoint, failures, free_port, until
+from tests.router.xds.rig import Faulty, Rig, Server, StartRig, backend, endpoint, failures, free_port, until
 
 pytestmark = pytest.mark.real
 
@@ -53,6 +53,56 @@ async def test_no_client_sees_a_failure_of_the_candidate(rig: Rig, fault: str) -
     await rig.put(shielded(blue, backend("green@1", green, timeout_ms=250, max_concurrent=1)))
     assert await send(rig, 400) == {(200, "blue"): 400}
     assert 60 <= len(green.seen) <= 180
+
+
+class Breaking(Server):
+    """A replica that breaks off each answer, or answers with as many bytes as `whole` says."""
+
+    def __init__(self, name: str, whole: int = 0) -> None:
+        super().__init__(name)
+        self.whole = whole
+
+    async def _say(self, writer: asyncio.StreamWriter, start: str, headers: dict[str, str], body: bytes) -> bool:
+        self.seen.append((start, headers, len(body)))
+        size = self.whole or 1000
+        writer.write(b"HTTP/1.1 200 OK\r\nx-replica: %s\r\ncontent-length: %d\r\n\r\n" % (self.name.encode(), size))
+        writer.write(b"x" * (self.whole or 500))
+        await writer.drain()
+        await asyncio.sleep(0.01)
+        if not self.whole:
+            writer.transport.abort()
+        return bool(self.whole)
+
+
+async def test_no_client_sees_an_answer_that_breaks_off(rig: Rig) -> None:
+    blue, green = await rig.server("blue"), Breaking("green")
+    await green.start()
+    rig.stack.push_async_callback(green.stop)
+    await rig.put(shielded(blue, backend("green@1", green)))
+    assert await send(rig, 400) == {(200, "blue"): 400}
+    assert len(green.seen) > 60
+
+
+@pytest.mark.parametrize("size", [1_000_000, 3_000_000])
+async def test_large_answers_of_a_good_candidate_come_whole(rig: Rig, size: int) -> None:
+    blue, green = await rig.server("blue"), Breaking("green", size)
+    await green.start()
+    rig.stack.push_async_callback(green.stop)
+    await rig.put(shielded(blue, backend("green@1", green), {"green@1": 10_000}))
+    client = rig.client()
+    for _ in range(5):
+        answer = await client.send(SCORE)
+        assert (answer.status, answer.replica, len(answer.body)) == (200, "green", size)
+
+
+async def test_a_request_too_large_is_413_here_too(start_rig: StartRig) -> None:
+    rig = await start_rig(max_request_bytes=100_000)
+    blue, green = await rig.server("blue"), await rig.server("green")
+    await rig.put(shielded(blue, backend("green@1", green), {"green@1": 10_000}))
+    assert (await rig.client().send(SCORE, body=b"x" * 100_000)).status == 200
+    assert (await rig.client().send(SCORE, body=b"x" * 100_001)).status == 413
+    assert len(green.seen) == 1
+    assert blue.seen == []
 
 
 @pytest.mark.parametrize("hosts", [(), (Host("127.0.0.1", free_port()),)], ids=["no hosts", "refuses"])
