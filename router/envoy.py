@@ -3,7 +3,7 @@
 import asyncio
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from types import MappingProxyType
 from typing import Any, Final
@@ -12,16 +12,17 @@ import grpc
 
 from router import names
 from router.access_log import loggers
-from router.admin import Admin
+from router.admin import Admin, Shown
 from router.attempts import Attempt
 from router.binary import Options
 from router.bootstrap import Sockets, bootstrap
 from router.desired import Desired, Entry
+from router.drift import Comparison
 from router.evidence import Evidence
 from router.in_flight import InFlight
 from router.listener import certificate, listener
 from router.log_files import Rotation
-from router.resources import encode
+from router.resources import Resource, encode
 from router.server import ControlPlane, Sent
 from router.settings import RouterSettings
 from router.supervisor import EnvoyProcess, EnvoySettings, ProcessSeen
@@ -67,6 +68,7 @@ class EnvoyRouter:
         self._reading = asyncio.Lock()
         self._reads = 0
         self._verified = ""
+        self._comparison = Comparison()
         logs = loggers(settings.access_log, stats=settings.stats)
         self._desired.set(encode(names.LISTENER, names.LISTENER_NAME, listener(settings, logs)))
 
@@ -177,8 +179,15 @@ class EnvoyRouter:
         alone. Raises `TransientError` if Envoy does not answer.
         """
         some = self._next_few()
-        found = await self.admin.versions(some)
-        wrong = [*self._wrong_clusters(found.clusters, some), *self._wrong_scopes(found.scopes, some)]
+        before, known = self._settled(some), self._desired.names_of(names.SCOPE)
+        found = await self.admin.shown(some)
+        scopes = {name: resource for (kind, name), resource in before.items() if kind == names.SCOPE}
+        edited = await asyncio.to_thread(self._comparison.differing, found.scopes, scopes)
+        # What was pushed while Envoy was being asked says nothing of what it had.
+        after = {key: resource for key, resource in self._settled(some).items() if before.get(key) is resource}
+        strays = found.scopes.keys() - known - self._desired.names_of(names.SCOPE) if self._plane.live else ()
+        wrong = [key for key, resource in after.items() if key[1] in edited or _missing(found, resource)]
+        wrong += [(names.SCOPE, name) for name in sorted(strays) if self._confirmed(name)]
         for type_url, name in wrong:
             self._plane.resend(type_url, name)
         self._plane.flush()
@@ -194,16 +203,11 @@ class EnvoyRouter:
         self._verified = some[-1]
         return tuple(some)
 
-    def _wrong_clusters(self, found: Mapping[str, str], some: Collection[str]) -> list[tuple[str, str]]:
-        return [
-            (names.CLUSTER, name)
-            for name in self._of(names.CLUSTER, some)
-            if found.get(name) != self._desired.version(names.CLUSTER, name) and self._confirmed(name)
-        ]
-
-    def _wrong_scopes(self, found: Mapping[str, str], some: Collection[str]) -> list[tuple[str, str]]:
-        differing = (found.keys() ^ self._of(names.SCOPE, some)) if self._plane.live else ()
-        return [(names.SCOPE, name) for name in differing if self._confirmed(name)]
+    def _settled(self, some: Collection[str]) -> dict[tuple[str, str], Resource]:
+        """The clusters and scopes that every Envoy has confirmed, by type and name."""
+        keys = [(kind, name) for kind in (names.CLUSTER, names.SCOPE) for name in sorted(self._of(kind, some))]
+        wanted = ((key, self._desired.get(*key)) for key in keys if self._plane.live and self._confirmed(key[1]))
+        return {key: resource for key, resource in wanted if resource is not None}
 
     def _of(self, type_url: str, endpoints: Collection[str]) -> frozenset[str]:
         """Return the names wanted of one type for these endpoints; none given: of all."""
@@ -268,6 +272,12 @@ class EnvoyRouter:
 
 def _unheard(_batch: Sequence[Attempt]) -> None:
     """Nobody listens."""
+
+
+def _missing(found: Shown, resource: Resource) -> bool:
+    if resource.type_url == names.CLUSTER:
+        return found.clusters.get(resource.name) != resource.version
+    return resource.name not in found.scopes
 
 
 def _envoy_settings(settings: RouterSettings) -> EnvoySettings:

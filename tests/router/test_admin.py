@@ -33,7 +33,7 @@ def test_counting_sums_active_and_queued_over_clusters() -> None:
 
 async def test_nobody_there_is_transient(tmp_path: Path) -> None:
     admin = Admin(tmp_path / "none.sock", timeout_s=0.5)
-    for call in (admin.ready, admin.server_info, admin.in_flight, admin.versions, admin.reopen_logs):
+    for call in (admin.ready, admin.server_info, admin.in_flight, admin.shown, admin.reopen_logs):
         with pytest.raises(TransientError, match=r"none\.sock"):
             await call()
     await admin.close()
@@ -123,16 +123,19 @@ async def test_requests_in_flight_and_in_the_queue_are_counted(start_envoy: Any)
 
 
 @pytest.mark.real
-async def test_versions_name_what_the_control_plane_gave_and_no_key(start_envoy: Any, tmp_path: Path) -> None:  # noqa: ANN401
+async def test_what_envoy_shows_is_what_the_control_plane_gave_and_no_key(start_envoy: Any, tmp_path: Path) -> None:  # noqa: ANN401
     cluster = {"@type": TYPES + "config.cluster.v3.Cluster"} | _cluster("a/b@1", 1)
     clusters = _from_file(tmp_path / "cds.json", "7", [cluster])
     listeners = _from_file(tmp_path / "lds.json", "3", [])
     scopes = _from_file(tmp_path / "srds.json", "5", [_scope("iris"), _scope("digits")])
     manager = _scoped(clusters, scopes)
     envoy = await start_envoy(manager, dynamic_resources={"cds_config": clusters, "lds_config": listeners})
-    versions = await envoy.admin.versions()
-    assert versions.clusters == {"a/b@1": "7"}
-    assert versions.scopes == {"iris": "5", "digits": "5"}
+    shown = await envoy.admin.shown()
+    assert shown.clusters == {"a/b@1": "7"}
+    assert shown.scopes.keys() == {"iris", "digits"}
+    assert shown.scopes["iris"]["name"] == "iris"
+    assert "[redacted]" in str(shown.scopes["iris"])
+    assert (await envoy.admin.shown(["digits"])).scopes.keys() == {"digits"}
     assert (await envoy.request("/iris", Authorization=KEY)).status_code == 200
     assert (await envoy.request("/iris")).status_code == 401
     transport = httpx.AsyncHTTPTransport(uds=str(envoy.admin.socket))

@@ -46,8 +46,7 @@ async def test_replacing_a_release_fails_nothing_and_its_cluster_goes_after_its_
             old = new
     assert failures(counts) == {}
     await asyncio.sleep(1.2)
-    versions = await rig.router.admin.versions()
-    assert set(versions.clusters) == {"iris/blue@6"}
+    assert set((await rig.router.admin.shown()).clusters) == {"iris/blue@6"}
 
 
 async def test_endpoints_that_come_and_go_disturb_no_other(rig: Rig) -> None:
