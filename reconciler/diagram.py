@@ -79,6 +79,9 @@ def _facts() -> Iterator[Facts]:
         for verdict in _SAID:
             looks = Looks((Said("errors", "blue@2", verdict, "Undecided", ""),))
             yield Facts(target, ready, ready, acknowledged, now, policy=_POLICY, looks=looks)
+    for verdict in _SAID:
+        checked = {"blue@2": Said("checks", "blue@2", verdict, "Checked", "")}
+        yield Facts(_NEXT, _READY[1], _READY[1], acknowledged=True, now=_LATER, policy=_POLICY, checked=checked)
 
 
 def _ends() -> list[tuple[str, str, str]]:

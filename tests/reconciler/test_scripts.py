@@ -1,5 +1,6 @@
 """Every script below `scripts/` still ends as it says; `pytest --rewrite` writes them anew."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,14 @@ def test_script(path: Path, request: pytest.FixtureRequest) -> None:
         path.write_text(after, encoding="utf-8")
         return
     assert after == before
+
+
+def test_the_page_names_scripts_that_exist() -> None:
+    page = Path(__file__).parents[2] / "docs" / "rollouts.md"
+    table = page.read_text(encoding="utf-8").partition("### What was tried")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([a-z-]+)`", table.partition("|---|---|")[2]))
+    assert len(named) > 30
+    assert named <= {path.stem for path in SCRIPTS}
 
 
 def test_there_are_scripts() -> None:
