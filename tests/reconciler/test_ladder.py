@@ -221,6 +221,14 @@ class TestHold:
         looks = Looks((said(Verdict.ERROR, "BadEvidence"), said(Verdict.GOOD, gate="other")))
         assert ladder.hold(run(gates=gates), looks, after(10)).over
 
+    def test_the_worst_of_several_candidates_counts(self) -> None:
+        """What cannot be measured weighs more than too little traffic, whoever is named first."""
+        gates = (replace(GATE, starved="proceed"),)
+        broken, starved = said(Verdict.ERROR, "BadEvidence"), STARVED.said[0]
+        for both in ((broken, starved), (starved, broken)):
+            found = ladder.hold(run(gates=gates), Looks(both), after(10))
+            assert (found.because[0], found.over) == ("MetricsUnavailable", False)
+
     def test_every_gate_must_not_be_against_it(self) -> None:
         gates = (GATE, replace(GATE, name="other"))
         looks = Looks((said(Verdict.GOOD), said(Verdict.INCONCLUSIVE, "AtCapacity", "other")))

@@ -1,4 +1,4 @@
-"""The simulation notices a broken machine: each of these faults makes it fail."""
+"""The simulation notices a broken machine, or the scripts do what it would find late: each of these faults fails."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from mutation import told
 from test_simulation import Weather
 
 from reconciler import decide, ladder, refusals, rollout, routing, scale, trial
@@ -15,11 +16,12 @@ from reconciler import facts as facts_of
 pytestmark = pytest.mark.slow
 
 QUICK = settings(
-    max_examples=1000,
+    max_examples=400,
     stateful_step_count=50,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
+    report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
 
@@ -76,6 +78,10 @@ FAULTS: dict[str, tuple[object, str, Callable[[Callable[..., Any]], Callable[...
 }
 
 
+LATE = frozenset({"shifts before Envoy acknowledged", "takes every acknowledgement for the newest"})
+"""The simulation needs some hundred examples for these: cases and scripts look instead."""
+
+
 def _act_blindly(want: Any, seen: Any, before: Any, _after: Any, now: Any) -> Any:  # noqa: ANN401 -- any argument
     from router.table import RouteSeen
 
@@ -97,4 +103,8 @@ def test_a_broken_machine_is_noticed(fault: str, monkeypatch: pytest.MonkeyPatch
     if hasattr(decide, name):
         monkeypatch.setattr(decide, name, mutant)
     with pytest.raises((AssertionError, IndexError, KeyError)):
-        run_state_machine_as_test(Weather, settings=QUICK)
+        told() if fault in LATE else run_state_machine_as_test(Weather, settings=QUICK)
+
+
+def test_the_machine_as_it_is_passes() -> None:
+    told()

@@ -296,5 +296,15 @@ class TestWatch:
         found = trial.examine_watch(self.watch(tally(5000)), NEW, after(1))
         assert found.said[0].verdict is not Verdict.BAD
 
+    def test_promoted_releases_share_the_false_alarm_rate(self) -> None:
+        many: Split = (("blue@2", 200), *((f"c{number:02}@1", 200) for number in range(49)))
+        counts = [failed for failed in range(1, 60) if self.verdict(failed, NEW) is Verdict.BAD]
+        crowd = [failed for failed in range(1, 60) if self.verdict(failed, many) is Verdict.BAD]
+        assert counts[0] < crowd[0]
+
+    def verdict(self, failed: int, split: Split) -> Verdict:
+        found = trial.examine_watch(self.watch(tally(200 - failed, failed)), split, after(1))
+        return found.said[0].verdict
+
     def test_only_live_requests_are_judged(self) -> None:
         assert trial.examine_watch(self.watch(tally(0, 100), CONFIRM), NEW, after(1)).said == ()
