@@ -13,7 +13,7 @@ from console.down import stop_envoy, stop_replicas
 from console.foresight import Foresight
 from console.live import LiveService
 from console.lock import hold
-from console.news import SourceNews, adoption, announce
+from console.news import SourceNews, adoption, announce, forgetting
 from console.paths import Paths, prepare
 from console.server import serve
 from console.settings import Settings
@@ -50,10 +50,13 @@ async def run(
     installation = prepare(paths)
     everything = asyncio.Event()
     with hold(paths.lock_file):
+        lost = paths.memory_lost
         async with _started(settings, paths, installation, report) as parts:
             service = _service(parts, settings, stop, everything)
             async with serve(create_api(service, own_version()), settings, paths):
                 started()
+                if lost:
+                    await announce(parts.reconciler, forgetting(paths.database, parts.reconciler.clock.now()))
                 if (adopted := adoption(parts.runtime.seen(), parts.reconciler.clock.now())) is not None:
                     await announce(parts.reconciler, adopted)
                 await _until(parts, stop)

@@ -59,6 +59,7 @@ def examine(settings: Settings) -> tuple[Check, ...]:
         lambda: check_envoy(settings),
         lambda: check_port(settings, paths),
         lambda: check_state(paths),
+        lambda: check_memory(paths),
         lambda: check_disk(paths),
         check_files,
         lambda: check_clock(paths),
@@ -142,6 +143,16 @@ def check_state(paths: Paths) -> Check:
     return Check(
         "state", Level.OK, f"{paths.state}, " + (f"Headgate runs (pid {holder.pid})" if holder else "not in use")
     )
+
+
+def check_memory(paths: Paths) -> Check:
+    """Endpoints' keys and what is live are in the database alone."""
+    if paths.memory_lost:
+        advice = "Restore it from a backup before `headgate up`; else every endpoint gets new keys and starts anew."
+        return Check("memory", Level.FAIL, f"{paths.database} is gone", advice)
+    if not paths.database.exists():
+        return Check("memory", Level.OK, f"{paths.database} will be created")
+    return Check("memory", Level.OK, f"{paths.database}, {paths.database.stat().st_size / 2**20:.1f} MiB")
 
 
 def check_disk(paths: Paths) -> Check:

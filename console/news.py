@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from console.screen import count, short
 from observability.events import Event, EventType
@@ -83,6 +84,15 @@ def adoption(releases: Mapping[ReleaseRef, ReleaseSeen] | None, now: datetime) -
     rest = "" if ready == replicas else f"; {replicas - ready} of them not ready"
     message = f"taken over {count(replicas, 'replica')} of {count(len(found), 'release')} that went on serving{rest}"
     return Event(now, "", "ReplicasAdopted", message)
+
+
+def forgetting(database: Path, now: datetime) -> Event:
+    """What follows where memory is gone though a Headgate ran here before."""
+    message = (
+        f"{database} is gone: every endpoint gets new keys, and keys and tokens given out before are refused. Give "
+        "clients the new ones (`headgate keys show`), or stop Headgate and restore the file from a backup."
+    )
+    return Event(now, "", "MemoryLost", message, EventType.WARNING)
 
 
 def summary(catalog: Catalog) -> str:

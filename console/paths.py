@@ -65,6 +65,11 @@ class Paths:
         return self.state / "memory.db"
 
     @property
+    def memory_lost(self) -> bool:
+        """Whether a Headgate ran here whose database is gone: every key and token it gave out goes with it."""
+        return self.runtime.is_dir() and not self.database.exists()
+
+    @property
     def source(self) -> Path:
         """The Git mirror."""
         return self.state / "source"

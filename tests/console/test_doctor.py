@@ -79,6 +79,16 @@ def test_a_full_disk_is_seen(monkeypatch: pytest.MonkeyPatch, paths: Paths, free
     assert doctor.check_disk(paths).level is level
 
 
+def test_lost_memory_is_a_failure_and_a_new_installation_is_none(paths: Paths) -> None:
+    assert doctor.check_memory(paths).found.endswith("will be created")
+    paths.runtime.mkdir(parents=True)
+    lost = doctor.check_memory(paths)
+    assert (lost.level, lost.found) == (Level.FAIL, f"{paths.database} is gone")
+    assert "Restore it from a backup" in lost.advice
+    paths.database.write_bytes(b"x" * 2**20)
+    assert doctor.check_memory(paths).found == f"{paths.database}, 1.0 MiB"
+
+
 @pytest.mark.parametrize(
     ("limits", "level", "advice"),
     [
