@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from rich.console import Console
 
-from benchmarks import effect, exposure, figures, footprint, machine, noop, route
+from benchmarks import effect, exposure, figures, footprint, instructions, machine, noop, route
 from benchmarks.farm import Farm
 from benchmarks.figures import Section
 from benchmarks.options import Options, parse
@@ -57,6 +57,8 @@ def _measure(options: Options, folder: Path, console: Console) -> list[Section]:
 
     if "route" in options.only:
         done(asyncio.run(route.measure(options, folder, progress)))
+    if "instructions" in options.only:
+        done(asyncio.run(instructions.measure(folder, progress)))
     if "exposure" in options.only:
         done(exposure.measure(options, progress))
     with Farm(folder, progress) as farm:

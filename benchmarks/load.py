@@ -3,7 +3,9 @@
 import asyncio
 import json
 import shutil
+import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +51,37 @@ class Outcome:
         return self.requests / self.seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Load under way; `outcome` waits for its end."""
+
+    processes: tuple[asyncio.subprocess.Process, ...]
+    read: Callable[[list[str]], Outcome]
+
+    async def outcome(self) -> Outcome:
+        """Return what it brought. Raises `RuntimeError` if a request failed."""
+        found = self.read([await _output(process) for process in self.processes])
+        if found.failed or not found.requests:
+            raise RuntimeError(f"{found.failed} of {found.requests} requests failed")
+        return found
+
+    def pause(self) -> None:
+        """Send nothing more, and read no answers, until `resume`."""
+        for process in self.processes:
+            process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Go on."""
+        for process in self.processes:
+            process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End at once what still runs."""
+        for process in self.processes:
+            if process.returncode is None:
+                process.kill()
+
+
 class Generator:
     """Makes load; `name` says what makes it."""
 
@@ -59,54 +92,73 @@ class Generator:
         self._program = program
         self._connections = connections
         self._folder = folder
+        self._runs = 0
         self.name = f"wrk ({program}), one thread" if program else f"{_PROCESSES} processes of raw asyncio sockets"
 
     async def run(self, target: Target, seconds: float) -> Outcome:
         """Send as fast as answers come, for that long."""
-        found = await (self._wrk if self._program else self._python)(target, seconds)
-        if found.failed or not found.requests:
-            raise RuntimeError(f"{target.path} on port {target.port}: {found.failed} of {found.requests} failed")
-        return found
+        return await (await self.begin(target, seconds)).outcome()
 
-    async def _wrk(self, target: Target, seconds: float) -> Outcome:
-        script = self._folder / "post.lua"
+    async def begin(self, target: Target, seconds: float) -> Run:
+        """Begin to send as fast as answers come; it ends by itself after that long, pauses included."""
+        if self._program:
+            return Run((await self._wrk(target, seconds),), _read_wrk)
+        return Run(tuple([await self._python(target, seconds) for _ in range(_PROCESSES)]), _read_python)
+
+    async def _wrk(self, target: Target, seconds: float) -> asyncio.subprocess.Process:
+        self._runs += 1
+        script = self._folder / f"post-{self._runs}.lua"
         await asyncio.to_thread(script.write_text, _SCRIPT % (BODY.decode(), target.key))
         scheme = "https" if target.tls else "http"
         url = f"{scheme}://127.0.0.1:{target.port}{target.path}"
-        flags = ("-t1", f"-c{self._connections}", f"-d{max(1, round(seconds))}s", "-s", str(script))
-        text = await _output(str(self._program), *flags, url)
-        return Outcome(**json.loads(text.partition("OUTCOME ")[2].splitlines()[0]))
+        flags = (
+            "-t1",
+            f"-c{self._connections}",
+            f"-d{max(1, round(seconds))}s",
+            "--timeout",
+            "60s",
+            "-s",
+            str(script),
+        )
+        return await _start(str(self._program), *flags, url)
 
-    async def _python(self, target: Target, seconds: float) -> Outcome:
-        share = max(1, self._connections // _PROCESSES)
+    async def _python(self, target: Target, seconds: float) -> asyncio.subprocess.Process:
         settings = json.dumps(
             {
                 "port": target.port,
                 "path": target.path,
                 "key": target.key,
                 "tls": target.tls,
-                "connections": share,
+                "connections": max(1, self._connections // _PROCESSES),
                 "seconds": seconds,
             }
         )
-        texts = await asyncio.gather(
-            *(_output(sys.executable, "-m", "benchmarks.sockets", settings) for _ in range(_PROCESSES))
-        )
-        parts = [json.loads(text) for text in texts]
-        latencies = sorted(value for part in parts for value in part["latencies"])
-        return Outcome(
-            requests=sum(part["requests"] for part in parts),
-            seconds=max(part["seconds"] for part in parts),
-            p50=latencies[len(latencies) // 2] if latencies else 0.0,
-            p99=latencies[int(len(latencies) * 0.99)] if latencies else 0.0,
-            failed=sum(part["failed"] for part in parts),
-        )
+        return await _start(sys.executable, "-m", "benchmarks.sockets", settings)
 
 
-async def _output(*command: str) -> str:
-    process = await asyncio.create_subprocess_exec(
+def _read_wrk(texts: list[str]) -> Outcome:
+    return Outcome(**json.loads(texts[0].partition("OUTCOME ")[2].splitlines()[0]))
+
+
+def _read_python(texts: list[str]) -> Outcome:
+    parts = [json.loads(text) for text in texts]
+    latencies = sorted(value for part in parts for value in part["latencies"])
+    return Outcome(
+        requests=sum(part["requests"] for part in parts),
+        seconds=max(part["seconds"] for part in parts),
+        p50=latencies[len(latencies) // 2] if latencies else 0.0,
+        p99=latencies[int(len(latencies) * 0.99)] if latencies else 0.0,
+        failed=sum(part["failed"] for part in parts),
+    )
+
+
+async def _start(*command: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
+
+
+async def _output(process: asyncio.subprocess.Process) -> str:
     try:
         out, err = await process.communicate()
     finally:
@@ -114,5 +166,5 @@ async def _output(*command: str) -> str:
             process.kill()
             await process.wait()
     if process.returncode:
-        raise RuntimeError(f"{command[0]} ended with {process.returncode}: {err.decode()[-500:]}")
+        raise RuntimeError(f"the load generator ended with {process.returncode}: {err.decode()[-500:]}")
     return out.decode()

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PARTS = ("route", "effect", "noop", "footprint", "exposure")
+NAMED = ("instructions",)
+"""Parts that run only if they are named: they need programs of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     """Read the command line; `--quick` changes the defaults only."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes and few repetitions: two minutes")
-    parser.add_argument("--only", action="append", choices=PARTS, help="this part alone; may be repeated")
+    parser.add_argument("--only", action="append", choices=PARTS + NAMED, help="this part alone; may be repeated")
     parser.add_argument("--seconds", type=float, help="of one slice of load (whole seconds with wrk)")
     parser.add_argument("--rounds", type=int, help="how often the slices are repeated")
     parser.add_argument("--connections", type=int, default=16, help="of the load generator")

@@ -1,17 +1,21 @@
 """Part 1: what the full route costs, against a bare Envoy and against the backend itself."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import machine, statics, variants
+from benchmarks import statics, variants
 from benchmarks.figures import Aim, Progress, Section, Spread
 from benchmarks.load import Generator, Outcome, Target
 from benchmarks.options import Options
+from benchmarks.turns import turns
 
 AIM = 0.85
 _DIRECT, _BARE = "backend, directly", "bare Envoy, one route"
+_TOGETHER = 3
+"""Parts that are measured at once, beside the full route."""
+_WAYS = (_DIRECT, _BARE, variants.FULL.name, variants.SPLIT.name, variants.TLS.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +27,13 @@ class _Lane:
 
 
 @dataclass(frozen=True, slots=True)
-class _Slice:
-    """One slice of load; `cpu` in microseconds of the proxy for each request."""
+class _Round:
+    """What each way brought in a slice of its own, and what a request costs each proxy, in microseconds of CPU."""
 
-    outcome: Outcome
-    cpu: float
+    outcomes: Mapping[str, Outcome]
+    cpu: Mapping[str, float]
+    parts: Mapping[str, float]
+    """CPU of the route without that part, as a share of the full route's in the same moments."""
 
 
 async def measure(options: Options, folder: Path, progress: Progress) -> list[Section]:
@@ -40,10 +46,11 @@ async def measure(options: Options, folder: Path, progress: Progress) -> list[Se
         ]
     sections = [_routes(rounds), _parts(rounds)]
     sections[0].remarks[:0] = [
-        f"{options.rounds} rounds of slices of {options.seconds:g} s in turn, {options.connections} connections.",
+        f"{options.rounds} rounds of {options.seconds:g} s for each way, {options.connections} connections.",
         f"Load: {generator.name}.",
         "One worker in each Envoy. Generator, proxy and backend share the cores, so the proxy's CPU for a",
-        "request is the measure (bare/this), and requests/s (this/bare) come second.",
+        "request is the measure (bare/this): proxies in windows of 0.15 s in turn. Requests/s (this/bare)",
+        "and latencies come second, from slices of their own.",
     ]
     return sections
 
@@ -58,7 +65,7 @@ async def _lanes(stack: contextlib.AsyncExitStack, folder: Path, progress: Progr
         _DIRECT: _Lane(0, Target(upstream, variants.PATH, variants.KEY)),
         _BARE: _Lane(bare, Target(port, variants.PATH, variants.KEY)),
     }
-    for number, variant in enumerate((variants.FULL, variants.TLS, *variants.PARTS)):
+    for number, variant in enumerate((variants.FULL, variants.SPLIT, variants.TLS, *variants.PARTS)):
         found = await stack.enter_async_context(variants.running(variant, folder / f"v{number}", upstream))
         lanes[variant.name] = _Lane(found.pid, found.target)
     return lanes
@@ -66,36 +73,38 @@ async def _lanes(stack: contextlib.AsyncExitStack, folder: Path, progress: Progr
 
 async def _round(
     generator: Generator, lanes: Mapping[str, _Lane], seconds: float, number: int, progress: Progress
-) -> dict[str, _Slice]:
-    """Load every way once, each round in the opposite order of the one before."""
-    progress(f"route: round {number + 1}, {len(lanes)} slices")
-    order = list(lanes) if number % 2 else list(lanes)[::-1]
-    return {name: await _slice(generator, lanes[name], seconds) for name in order}
+) -> _Round:
+    """Load the ways one after the other, each round in the opposite order of the one before, then all in turns."""
+    progress(f"route: round {number + 1}, {len(lanes)} ways")
+    order = _WAYS if number % 2 else _WAYS[::-1]
+    outcomes = {name: await generator.run(lanes[name].target, seconds) for name in order}
+    cpu = await _turns(generator, lanes, _WAYS[1:], seconds)
+    parts: dict[str, float] = {}
+    for begin in range(0, len(variants.PARTS), _TOGETHER):
+        names = [variant.name for variant in variants.PARTS[begin : begin + _TOGETHER]]
+        found = await _turns(generator, lanes, (variants.FULL.name, *names), seconds)
+        parts |= {name: found[name] / found[variants.FULL.name] for name in names}
+    return _Round(outcomes, cpu, parts)
 
 
-async def _slice(generator: Generator, lane: _Lane, seconds: float) -> _Slice:
-    before = machine.cpu_seconds(lane.pid) if lane.pid else 0.0
-    outcome = await generator.run(lane.target, seconds)
-    spent = machine.cpu_seconds(lane.pid) - before if lane.pid else 0.0
-    return _Slice(outcome, spent / outcome.requests * 1e6)
+async def _turns(
+    generator: Generator, lanes: Mapping[str, _Lane], names: Sequence[str], seconds: float
+) -> Mapping[str, float]:
+    return await turns(generator, {name: (lanes[name].pid, lanes[name].target) for name in names}, seconds)
 
 
-def _routes(rounds: list[dict[str, _Slice]]) -> Section:
+def _routes(rounds: list[_Round]) -> Section:
     columns = ("", "CPU us/req", "bare/this", "(min-max)", "req/s", "this/bare", "p50 us", "p99 us")
-    section = Section("1. The route: the same request in four ways", columns)
-    for name in (_DIRECT, _BARE, variants.FULL.name, variants.TLS.name):
-        slices = [found[name] for found in rounds]
-        cpu = Spread.of(each.cpu for each in slices)
-        rate = Spread.of(each.outcome.rate for each in slices)
-        p50, p99 = (Spread.of(getattr(each.outcome, at) for each in slices) for at in ("p50", "p99"))
-        share = Spread.of(found[name].outcome.rate / found[_BARE].outcome.rate for found in rounds)
+    section = Section("1. The route: the same request in five ways", columns)
+    for name in _WAYS:
+        outcomes = [found.outcomes[name] for found in rounds]
+        cpu = Spread.of(found.cpu.get(name, 0.0) for found in rounds)
+        rate = Spread.of(each.rate for each in outcomes)
+        p50, p99 = (Spread.of(getattr(each, at) for each in outcomes) for at in ("p50", "p99"))
+        share = Spread.of(found.outcomes[name].rate / found.outcomes[_BARE].rate for found in rounds)
         section.figures[name] = {"cpu_us": cpu, "rate": rate, "rate_ratio": share, "p50_us": p50, "p99_us": p99}
         proxy = name != _DIRECT
-        ratio = (
-            Spread.of(found[_BARE].cpu / each.cpu for found, each in zip(rounds, slices, strict=True) if each.cpu)
-            if proxy
-            else cpu
-        )
+        ratio = Spread.of(found.cpu[_BARE] / found.cpu[name] for found in rounds) if proxy else cpu
         low, middle, high = ratio.cells()
         section.rows.append(
             (
@@ -117,16 +126,16 @@ def _routes(rounds: list[dict[str, _Slice]]) -> Section:
     return section
 
 
-def _parts(rounds: list[dict[str, _Slice]]) -> Section:
+def _parts(rounds: list[_Round]) -> Section:
     columns = ("the full route without ...", "CPU us/req", "min", "median", "max", "costs us/req")
     section = Section("   What each part costs: CPU of the route without it / CPU of the full route", columns)
-    full = Spread.of(found[variants.FULL.name].cpu for found in rounds)
+    full = Spread.of(found.cpu[variants.FULL.name] for found in rounds)
     for variant in variants.PARTS:
-        cpu = Spread.of(found[variant.name].cpu for found in rounds)
-        ratio = Spread.of(found[variant.name].cpu / found[variants.FULL.name].cpu for found in rounds)
-        section.figures[variant.name] = {"cpu_us": cpu, "ratio": ratio}
-        section.rows.append((variant.name, f"{cpu.median:.0f}", *ratio.cells(), f"{full.median - cpu.median:+.1f}"))
-    tls = Spread.of(found[variants.FULL.name].cpu / found[variants.TLS.name].cpu for found in rounds)
+        ratio = Spread.of(found.parts[variant.name] for found in rounds)
+        section.figures[variant.name] = {"ratio": ratio}
+        cost = full.median * (1 - ratio.median)
+        section.rows.append((variant.name, f"{full.median - cost:.0f}", *ratio.cells(), f"{cost:+.1f}"))
+    tls = Spread.of(found.cpu[variants.FULL.name] / found.cpu[variants.TLS.name] for found in rounds)
     section.rows.append(("TLS (full route / full route with TLS)", "", *tls.cells(), ""))
     section.figures["tls"] = tls
     section.remarks.append("Below 1.00 the part costs that much; 1.00 and more is the noise of the machine.")

@@ -13,7 +13,9 @@ from benchmarks.load import Target
 from benchmarks.statics import free_port, listening
 from router import clusters, envoy, resources, routes, tls
 from router import listener as listeners
+from router.access_log import loggers
 from router.envoy import EnvoyRouter
+from router.names import NOTING_FILTER, cluster_name
 from router.settings import RouterSettings
 from router.table import TOTAL, Backend, EndpointRoute, Host, KeyAuth
 
@@ -25,6 +27,7 @@ _NEIGHBOURS = 100
 
 Fields = dict[str, Any]
 Edit = Callable[[Fields], None]
+_Describe = Callable[..., Fields]
 
 
 def _as_it_is(_: Fields) -> None:
@@ -39,7 +42,8 @@ class Variant:
     plain_http: bool = True
     access_log: bool = True
     stats: bool = True
-    split: bool = True
+    split: bool = False
+    """Nine tenths to one release and one to another, instead of all to one."""
     manager: Edit = _as_it_is
     """Changes the description of the connection manager."""
     host: Edit = _as_it_is
@@ -59,9 +63,19 @@ def _without_limit(manager: Fields) -> None:
     router["upstream_http_filters"] = kept
 
 
-def _without_request_id(manager: Fields) -> None:
-    manager.pop("early_header_mutation_extensions")
+def _without_evidence(manager: Fields) -> None:
+    manager["access_log"] = [each for each in manager["access_log"] if "http_grpc" not in each["name"]]
+    manager["http_filters"][-1]["typed_config"].pop("upstream_log")
+
+
+def _without_ids(manager: Fields) -> None:
     manager.pop("always_set_request_id_in_response")
+    manager["http_filters"] = [each for each in manager["http_filters"] if each["name"] != NOTING_FILTER]
+
+
+def _without_options(manager: Fields) -> None:
+    for name in ("use_remote_address", "normalize_path", "common_http_protocol_options", "request_headers_timeout"):
+        manager.pop(name)
 
 
 def _without_keys(host: Fields) -> None:
@@ -78,15 +92,17 @@ def _without_retry(host: Fields) -> None:
 
 
 FULL = Variant("full route")
+SPLIT = Variant("full route, split 90/10", split=True)
 TLS = Variant("full route, TLS", plain_http=False)
 PARTS = (
     Variant("key authentication", host=_without_keys),
-    Variant("access log (19 columns)", access_log=False),
+    Variant("access log (18 columns)", access_log=False),
     Variant("statistics logger", stats=False),
-    Variant("split 90/10", split=False),
     Variant("424 mapping", manager=_without_mapping),
     Variant("request size limit", manager=_without_limit),
-    Variant("request ids, header rules", manager=_without_request_id),
+    Variant("client's request id, id in answers", manager=_without_ids),
+    Variant("evidence of releases on trial", manager=_without_evidence),
+    Variant("addresses, path rules, timers", manager=_without_options),
     Variant("breakers, outliers, balancing", cluster=_without_limits),
     Variant("retry policy", host=_without_retry),
     Variant("both logs", access_log=False, stats=False),
@@ -132,6 +148,21 @@ async def running(variant: Variant, folder: Path, upstream: int) -> AsyncIterato
         await router.close(stop_envoy=True)
 
 
+def described(variant: Variant, port: int, upstream: int, log: Path) -> tuple[Fields, list[Fields], list[Fields]]:
+    """Describe the variant's listener, scopes, and clusters with their replicas in them."""
+    listen, describe, limit = _edits(variant)
+    settings = RouterSettings(variant.name, log.parent, log.parent, port, plain_http=True)
+    logs = loggers(log if variant.access_log else None, stats=variant.stats)
+    route = _route(ENDPOINT, upstream, split=variant.split)
+    found = []
+    for backend in route.backends:
+        name = cluster_name(ENDPOINT, backend.release)
+        fields = limit(name, backend) | {"type": "STATIC", "load_assignment": clusters.assignment(name, backend)}
+        fields.pop("eds_cluster_config")
+        found.append(fields)
+    return listen(settings, logs), list(describe(route, by_host=False).values()), found
+
+
 def _route(name: str, upstream: int, *, split: bool) -> EndpointRoute:
     """Two releases with the same replica behind them, and room for every connection of the generator."""
     host = (Host("127.0.0.1", upstream),)
@@ -165,6 +196,17 @@ async def _acknowledged(router: EnvoyRouter) -> None:
 @contextlib.contextmanager
 def _edited(variant: Variant) -> Iterator[None]:
     """Let the router describe itself with the variant's changes."""
+    listen, describe, limit = _edits(variant)
+    with (
+        mock.patch.object(envoy, "listener", listen),
+        mock.patch.object(resources, "scopes", describe),
+        mock.patch.object(resources, "cluster", limit),
+    ):
+        yield
+
+
+def _edits(variant: Variant) -> tuple[_Describe, _Describe, _Describe]:
+    """Return what describes listener, scopes and clusters, with the variant's changes."""
     listener, scopes, cluster = listeners.listener, routes.scopes, clusters.cluster
 
     def listen(*arguments: Any) -> Fields:  # noqa: ANN401 - handed on as they are
@@ -178,14 +220,9 @@ def _edited(variant: Variant) -> Iterator[None]:
             variant.host(scope["route_configuration"]["virtual_hosts"][0])
         return found
 
-    def limit(*arguments: Any) -> Fields:  # noqa: ANN401 - handed on as they are
-        fields = cluster(*arguments)
+    def limit(*arguments: Any, **more: Any) -> Fields:  # noqa: ANN401 - handed on as they are
+        fields = cluster(*arguments, **more)
         variant.cluster(fields)
         return fields
 
-    with (
-        mock.patch.object(envoy, "listener", listen),
-        mock.patch.object(resources, "scopes", describe),
-        mock.patch.object(resources, "cluster", limit),
-    ):
-        yield
+    return listen, describe, limit
