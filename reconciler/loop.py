@@ -76,6 +76,8 @@ class Reconciler:
         """Endpoint → what the runtime has or had of it, so that observing one does not look at all."""
         self._untold: dict[str, list[Event]] = {}
         self._unready: set[str] = set()
+        self._asked_anew: set[str] = set()
+        """Endpoints of which a commit asks something that no decision has looked at yet."""
         self._database = ThreadPoolExecutor(1, "store")
         self._listeners: list[Callable[[Event], None]] = []
 
@@ -198,6 +200,7 @@ class Reconciler:
         if changed or before is None or before.catalog.unattributed != loaded.catalog.unattributed:
             changed |= self._hold()
         self._unready |= changed
+        self._asked_anew |= changed
         self.queue.add_all(sorted(changed))
         self._touch()
         if back:
@@ -256,6 +259,7 @@ class Reconciler:
         given = waiting[0] if waiting else None
         want = replace(self.want(memory), order=given[0] if given else None)
         plan = decide(want, self.observe(name), memory, now)
+        self._asked_anew.discard(name)
         await self._persist(name, memory, plan)
         self._answer(name, given, plan)
         self._examine(name, plan)
@@ -320,6 +324,9 @@ class Reconciler:
                 await self.runtime.forget(release)
 
     async def _note_ready(self, name: str, plan: Plan) -> None:
+        if name in self._asked_anew:
+            # Decided on a former commit, it says nothing of this one.
+            return
         ready = plan.memory is None or any(
             found.type == "Ready" and found.status == "True" for found in plan.conditions
         )

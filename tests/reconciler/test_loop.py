@@ -127,3 +127,24 @@ async def test_events_are_told_and_kept(rig: Rig) -> None:
     kept = [event.reason for _, event in reconciler.store.events("fraud")]
     assert kept[0] == "SpecChanged"
     assert {"RolloutStarted", "TrafficSettled", "EndpointReady"} <= set(kept)
+
+
+async def test_a_decision_on_the_former_commit_makes_no_newer_one_live(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A commit is read while a pass that found the endpoint Ready is still being written down."""
+    rig.source.push(endpoint_files("fraud"))
+    reconciler = await rig.start()
+    await rig.until(lambda: reconciler.applied == "c1" and reconciler.queue.idle)
+    persist, read = reconciler._persist, []  # noqa: SLF001 - a slow disk
+
+    async def slow(*arguments: object) -> None:
+        await persist(*arguments)
+        if not read:
+            read.append(rig.source.push(endpoint_files("fraud", extra="instance_cuont: 2\n")))
+            await rig.until(lambda: reconciler.catalog.commit == "c2")
+
+    monkeypatch.setattr(reconciler, "_persist", slow)
+    reconciler.queue.add("fraud")
+    await rig.until(lambda: bool(read) and reconciler.catalog.commit == "c2" and reconciler.queue.idle)
+    assert reconciler.applied == "c1"
