@@ -78,7 +78,18 @@ FAULTS: dict[str, tuple[object, str, Callable[[Callable[..., Any]], Callable[...
 }
 
 
-LATE = frozenset({"shifts before Envoy acknowledged", "takes every acknowledgement for the newest"})
+LATE = frozenset(
+    {
+        "shifts before Envoy acknowledged",
+        "takes every acknowledgement for the newest",
+        "starts again what was refused",
+        "skips approvals",
+        "hears no gate",
+        "inherits a superseded share",
+        "forgets evidence that it has counted",
+        "sends to replicas that are not ready",
+    }
+)
 """The simulation needs some hundred examples for these: cases and scripts look instead."""
 
 

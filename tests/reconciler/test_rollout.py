@@ -200,6 +200,12 @@ def test_what_is_not(phase: Phase, found: Facts) -> None:
     assert step.refusal is None
 
 
+def test_a_first_one_that_is_lost_goes_back_to_nothing() -> None:
+    back = advance(Shifting(FIRST_ON), facts(live=STABLE, acknowledged=False)).phase
+    assert isinstance(back, Reverting)
+    assert (back.source, back.left, back.carried, back.reason) == ((), NEW, True, "CandidateLost")
+
+
 def test_only_the_guilty_of_several_candidates_is_refused() -> None:
     target: Split = (("blue@2", 5000), ("green@2", 5000))
     run = replace(AT, target=target)
@@ -338,6 +344,9 @@ class TestPromoted:
     @pytest.mark.parametrize("policy", [replace(POLICY, keep_s=0), IMMEDIATE])
     def test_or_not(self, policy: RolloutPolicy) -> None:
         assert self.settle(policy=policy).watch is None
+
+    def test_a_second_is_a_watch_too(self) -> None:
+        assert self.settle(policy=replace(POLICY, keep_s=1)).watch is not None
 
     def test_nobody_is_unproven_whom_nobody_watches(self) -> None:
         watch = self.settle(policy=replace(POLICY, watch_s=0), unproven=True).watch
