@@ -16,7 +16,7 @@ from runtime.conda import Conda, CondaLock
 from runtime.fault import ReleaseError, WorldError, disk
 from runtime.interpreters import Interpreter, fetch, installed, matching, nearest
 from runtime.requirements import Wanted, wanted
-from runtime.uv import fault_of, run_uv
+from runtime.uv import end_strays, fault_of, run_uv
 from spec.release import Recipe
 
 RESOLVE_SECONDS = 900.0
@@ -69,6 +69,7 @@ class Environments:
         self._fetch_python = fetch_python
         self._conda = Conda(conda) if conda else None
         self._unfetchable: set[str] = set()
+        self._swept = False
         self._interpreters: list[Interpreter] = []
         self._building: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._slots = asyncio.Semaphore(parallel)
@@ -127,6 +128,9 @@ class Environments:
 
     async def _build(self, key: str, wanted: Wanted, progress: Progress) -> Built:
         self.log(key).parent.mkdir(parents=True, exist_ok=True)
+        if not self._swept:
+            self._swept = True
+            await asyncio.to_thread(end_strays, self._environments.resolve())
         if self._conda is not None and wanted.conda is not None:
             return await self._build_by_conda(self._conda, key, wanted, wanted.conda, progress)
         lock = self._read_lock(key)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from uv import find_uv_bin
 
 from runtime.fault import FULL_ADVICE, ReleaseError, WorldError
@@ -42,6 +43,7 @@ _AWAY_OF_UV = (
     ),
 )
 _FULL = ("no space left", "disk quota exceeded", "file too large")
+_BUILDERS = ("uv", "conda", "mamba", "micromamba")
 _TAIL = 12
 _KILLED = -signal.SIGKILL
 _OVERFLOW = -signal.SIGXFSZ
@@ -141,6 +143,16 @@ def _read_from(log: Path, start: int) -> str:
     with log.open("rb") as file:
         file.seek(start)
         return file.read().decode(errors="replace")
+
+
+def end_strays(folder: Path) -> None:
+    """End builds below `folder` that an earlier, killed Headgate left running: nobody waits for them any more."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            builds = process.name() in _BUILDERS and Path(process.cwd()).is_relative_to(folder)
+            # `run` gives each build a session of its own.
+            if builds and process.pid == os.getsid(process.pid):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def fault_of(outcome: Outcome, what: str, log: Path) -> ReleaseError | WorldError:

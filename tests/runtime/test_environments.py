@@ -23,7 +23,7 @@ from runtime.environments import Environments
 from runtime.fault import ReleaseError, WorldError
 from runtime.interpreters import Interpreter, installed, matching, nearest, request
 from runtime.requirements import Wanted, wanted
-from runtime.uv import child_environment, redact
+from runtime.uv import child_environment, end_strays, redact
 from spec.loader import load
 from spec.release import Environment, InstanceType, Recipe, Server
 from tests.spec.commits import REPOSITORY, MemoryFiles
@@ -473,3 +473,24 @@ def silent_index() -> Iterator[Silent]:
         server.closed.set()
         server.shutdown()
         thread.join()
+
+
+def test_only_builds_of_ours_that_nobody_waits_for_are_ended(tmp_path: Path) -> None:
+    """What a killed Headgate left: a session of its own, by the name of a builder, in the folder of environments."""
+    (tmp_path / "uv").symlink_to(shutil.which("sleep") or "")
+    (tmp_path / "other").symlink_to(shutil.which("sleep") or "")
+    inside, outside = tmp_path / "environments" / "abc", tmp_path / "elsewhere"
+    for folder in (inside, outside):
+        folder.mkdir(parents=True)
+    places = ((inside, "uv"), (outside, "uv"), (inside, "other"))
+    running = [
+        subprocess.Popen([tmp_path / name, "60"], cwd=folder, start_new_session=True) for folder, name in places
+    ]
+    try:
+        end_strays(tmp_path / "environments")
+        assert running[0].wait(10) == -9
+        assert [process.poll() for process in running[1:]] == [None, None]
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
