@@ -70,6 +70,7 @@ class Environments:
         self._conda = Conda(conda) if conda else None
         self._unfetchable: set[str] = set()
         self._swept = False
+        self._sweeping = asyncio.Lock()
         self._interpreters: list[Interpreter] = []
         self._building: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._slots = asyncio.Semaphore(parallel)
@@ -128,9 +129,11 @@ class Environments:
 
     async def _build(self, key: str, wanted: Wanted, progress: Progress) -> Built:
         self.log(key).parent.mkdir(parents=True, exist_ok=True)
-        if not self._swept:
-            self._swept = True
-            await asyncio.to_thread(end_strays, self._environments.resolve())
+        # Before the first build of ours, which would be taken for a stray too.
+        async with self._sweeping:
+            if not self._swept:
+                await asyncio.to_thread(end_strays, self._environments.resolve())
+                self._swept = True
         if self._conda is not None and wanted.conda is not None:
             return await self._build_by_conda(self._conda, key, wanted, wanted.conda, progress)
         lock = self._read_lock(key)
