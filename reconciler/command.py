@@ -5,7 +5,8 @@ from dataclasses import replace
 from reconciler import ladder
 from reconciler.orders import Answer, Order
 from reconciler.rollout import Facts, Step, give_up, take_back
-from reconciler.state import Moving, Paused, Phase, Settled, Shifting, Warming
+from reconciler.split import describe
+from reconciler.state import Moving, Paused, Phase, Reverting, Settled, Shifting, Warming
 
 
 def obey(phase: Phase, order: Order, facts: Facts) -> tuple[Step | None, Answer]:
@@ -18,6 +19,8 @@ def obey(phase: Phase, order: Order, facts: Facts) -> tuple[Step | None, Answer]
             step = _settled(phase, order, facts, because)
         case Warming() | Shifting() | Paused():
             step = _moving(phase, order, facts, because)
+        case Reverting(source=source, carried=False):
+            step = f"traffic goes back as soon as all replicas of {describe(source)} are ready; try again then"
         case _:
             step = "traffic is on its way back already; try again when it has settled"
     if isinstance(step, str):

@@ -50,7 +50,7 @@ _PHASES: tuple[Phase, ...] = (
     Removing(_NOW, acknowledged=_NOW),
 )
 _TARGETS = (None, _NONE, _BASE, _NEXT, _NEWER)
-_READY = (frozenset[str](), frozenset({"blue@1", "blue@2", "blue@3"}))
+_READY = (frozenset[str](), frozenset({"blue@1", "blue@2", "blue@3"}), frozenset({"blue@2"}))
 _SAID = (Verdict.GOOD, Verdict.BAD)
 
 

@@ -14,7 +14,7 @@ from reconciler.rollout import Facts
 from reconciler.routing import project
 from reconciler.run import Run, Said
 from reconciler.split import Split
-from reconciler.state import Memory, Removing, Settled, run_of, split_of
+from reconciler.state import Memory, Removing, run_of, split_of, trial_of
 from reconciler.target import target_split
 from runtime.replica import Blame, ReleaseSeen, Stage
 from spec.catalog import EndpointSpec
@@ -77,16 +77,13 @@ def acknowledged(want: Want, seen: Seen, memory: Memory) -> bool:
 
 def _looks(memory: Memory, seen: Seen, run: Run | None, now: datetime) -> Looks:
     counting = seen.reading is not None
-    match memory.phase:
-        case Settled(watch=watch) if watch is not None:
-            return Looks(watch.said, counting)
-        case _ if run is not None:
-            quiet = quiet_until(run)
-            silent = counting and run.evidence.is_silent and quiet is not None and now >= quiet
-            warmed = _warmed(run, seen)
-            return Looks(run.said, counting, silent, warmed is not None, "; ".join(warmed or ()))
-        case _:
-            return Looks()
+    trial = trial_of(memory.phase)
+    if run is None:
+        return Looks(trial.said, counting) if trial is not None else Looks()
+    quiet = quiet_until(run)
+    silent = counting and run.evidence.is_silent and quiet is not None and now >= quiet
+    warmed = _warmed(run, seen)
+    return Looks(run.said, counting, silent, warmed is not None, "; ".join(warmed or ()))
 
 
 def quiet_until(run: Run) -> datetime | None:

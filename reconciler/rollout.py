@@ -8,7 +8,7 @@ from observability.verdict import Verdict
 from reconciler import ladder
 from reconciler.calendar import OPEN, Opening
 from reconciler.run import Refusal, Run, Said, Watch
-from reconciler.split import Split, describe
+from reconciler.split import Split, describe, scale_to_total
 from reconciler.state import Moving, Paused, Phase, Removing, Reverting, Settled, Shifting, Warming
 from spec.policy import IMMEDIATE, RolloutPolicy
 
@@ -76,8 +76,7 @@ def give_up(phase: Moving, facts: Facts, because: Because, *, urgent: bool, guil
     refusal = Refusal(run.target, tuple(sorted(guilty or run.candidates)), *because, facts.now, run.policy)
     if isinstance(phase, Warming):
         return Step(Settled(run.source), because, refusal)
-    back = Reverting(run.source, facts.now, run.split, urgent or run.fraction == 0, *because)
-    return Step(back, because, refusal)
+    return Step(_back(run, facts, because, urgent=urgent), because, refusal)
 
 
 def take_back(settled: Settled, watch: Watch, facts: Facts, because: Because, *, refuse: bool) -> Step:
@@ -85,7 +84,14 @@ def take_back(settled: Settled, watch: Watch, facts: Facts, because: Because, *,
     guilty = watch.candidates(settled.split)
     refusal = Refusal(settled.split, guilty, *because, facts.now, watch.policy) if refuse else None
     urgent = because[0] == "Regressed"
-    return Step(Reverting(watch.previous, facts.now, settled.split, urgent, *because), because, refusal)
+    back = Reverting(watch.previous, facts.now, settled.split, urgent, *because, leaving=None if urgent else watch)
+    return Step(back, because, refusal)
+
+
+def _back(run: Run, facts: Facts, because: Because, *, urgent: bool) -> Reverting:
+    """On the way back, or, with nothing to hurry, waiting until S can carry the load."""
+    at_once = urgent or run.fraction == 0
+    return Reverting(run.source, facts.now, run.split, at_once, *because, leaving=None if at_once else run)
 
 
 def _leave(phase: Phase, facts: Facts) -> Step:
@@ -171,7 +177,7 @@ def _superseded(phase: Moving, target: Split, facts: Facts) -> Step:
     because = ("Superseded", "Git asks for something newer")
     if target == run.source:
         because = ("Reverted", "Git asks for what served before")
-    return Step(Reverting(run.source, facts.now, run.split, run.fraction == 0, *because), because)
+    return Step(_back(run, facts, because, urgent=False), because)
 
 
 def _replanned(phase: Moving, facts: Facts) -> Step:
@@ -302,14 +308,47 @@ def _paused(phase: Paused, facts: Facts) -> Step:
 
 
 def _reverting(phase: Reverting, facts: Facts) -> Step:
-    missing = sorted(set(dict(phase.source)) - set(facts.ready))
-    if not phase.carried and missing:
-        return Step(phase, ("AwaitingCapacity", f"not all replicas are ready of {', '.join(missing)}"))
     if not phase.carried:
-        return Step(replace(phase, carried=True), ("CapacityReady", f"going back to {describe(phase.source)}"))
+        return _awaiting_capacity(phase, facts)
     if facts.acknowledged:
         return Step(Settled(phase.source), ("Acknowledged", f"Envoy is back at {describe(phase.source)}"))
     return Step(phase, ("AwaitingAcknowledgement", "Envoy has not acknowledged the way back yet"))
+
+
+def _awaiting_capacity(phase: Reverting, facts: Facts) -> Step:
+    """Until S can carry the load, unless what serves meanwhile is bad, or waiting does not help."""
+    going = replace(phase, carried=True, leaving=None)
+    missing = sorted(set(dict(phase.source)) - set(facts.ready))
+    if not missing:
+        return Step(going, ("CapacityReady", f"going back to {describe(phase.source)}"))
+    bad = _bad(facts)
+    if bad is not None and phase.leaving is not None:
+        because = ("GateFailed", f"gate {bad.gate}: {bad.release}: {bad.message}")
+        policy = phase.leaving.policy
+        left = phase.leaving.target if isinstance(phase.leaving, Run) else phase.left
+        return Step(going, because, Refusal(left, tuple(sorted(_guilty(facts))), *because, facts.now, policy))
+    alive = [release for release in dict(phase.source) if release in facts.live]
+    gone = sorted(set(dict(phase.left)) - set(dict(phase.source)) - set(facts.live))
+    if gone and alive:
+        return Step(going, ("CandidateLost", f"no replica is ready of {', '.join(gone)}"))
+    wait = ("AwaitingCapacity", f"not all replicas are ready of {', '.join(missing)}")
+    if facts.now < max(phase.since, facts.since or phase.since) + timedelta(seconds=facts.policy.progress_deadline_s):
+        return Step(phase, wait)
+    return _short_for_long(phase, facts, wait, going if alive else None)
+
+
+def _short_for_long(phase: Reverting, facts: Facts, wait: Because, going: Reverting | None) -> Step:
+    """S has been short for the progress deadline: it serves with what it has, or gives way to something newer."""
+    if going is not None:
+        return Step(going, ("CapacityShort", f"{wait[1]}; going back with those that are"))
+    serving = {release: share for release, share in phase.left if release in facts.live}
+    if not serving or facts.target == phase.source:
+        return Step(phase, wait)
+    because = (
+        "StableLost",
+        f"no replica is ready of {describe(phase.source)}; what serves is the base of what is next",
+    )
+    return Step(Settled(scale_to_total(serving)), because)
 
 
 def _promoted(run: Run, facts: Facts) -> Settled:

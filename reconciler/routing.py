@@ -6,9 +6,9 @@ from dataclasses import replace
 from reconciler import ladder
 from reconciler.plan import Seen
 from reconciler.refusals import against
-from reconciler.run import Run
+from reconciler.run import Run, Watch
 from reconciler.split import Split, scale_to_total
-from reconciler.state import Known, Memory, Paused, Reverting, Settled, Shifting, run_of, split_of
+from reconciler.state import Known, Memory, Paused, Reverting, Settled, Shifting, run_of, split_of, trial_of
 from reconciler.target import mirror_target, target_split
 from router.table import Backend, EndpointRoute, Host, KeyAuth, Stickiness, TokenAuth
 from runtime.replica import ReleaseSeen, ReplicaSeen, ReplicaState
@@ -89,39 +89,43 @@ def serve(split: Split, live: frozenset[str]) -> Split:
 
 def _trial(memory: Memory) -> tuple[str, ...]:
     """The releases that live requests are evidence on: those of a move under way, and those still watched."""
-    match memory.phase:
-        case Shifting(run) | Paused(run):
-            gated = run.policy.strategy == "stepwise" and run.policy.gates and run.source
-            return run.candidates if gated else ()
-        case Settled(split, watch) if watch is not None and watch.policy.gates:
-            return watch.candidates(split)
+    trial = trial_of(memory.phase)
+    match trial:
+        case Run(source=source, policy=policy):
+            gated = policy.strategy == "stepwise" and policy.gates and source
+            return trial.candidates if gated else ()
+        case Watch() if trial.policy.gates:
+            return trial.candidates(split_of(memory.phase))
         case _:
             return ()
 
 
 def _policy(memory: Memory) -> RolloutPolicy | None:
-    run = run_of(memory.phase)
+    run = run_of(memory.phase) or _left(memory)
     if run is not None:
         return run.policy
     return memory.spec.policy if memory.spec else None
 
 
+def _left(memory: Memory) -> Run | None:
+    """The move that is left and still serves, while S is not ready to."""
+    trial = trial_of(memory.phase)
+    return trial if isinstance(trial, Run) else None
+
+
 def _shield(memory: Memory, trial: tuple[str, ...], live: frozenset[str]) -> str:
     """The release that answers what one on trial fails: the largest of the former split that has replicas."""
-    match memory.phase:
-        case Shifting(run) | Paused(run):
-            former, policy = run.source, run.policy
-        case Settled(watch=watch) if watch is not None:
-            former, policy = watch.previous, watch.policy
-        case _:
-            return ""
+    judged = trial_of(memory.phase)
+    if judged is None:
+        return ""
+    former = judged.source if isinstance(judged, Run) else judged.previous
     proven = [(share, release) for release, share in former if release in live and release not in trial]
-    return max(proven)[1] if proven and policy.shield and trial else ""
+    return max(proven)[1] if proven and judged.policy.shield and trial else ""
 
 
 def _sticky(memory: Memory) -> Stickiness | None:
     """Who stays where, also while nothing moves, so that a client's cookie is there before the next move."""
-    policy, run = _policy(memory), run_of(memory.phase)
+    policy, run = _policy(memory), run_of(memory.phase) or _left(memory)
     if policy is None or policy.sticky is None:
         return None
     sticky = policy.sticky

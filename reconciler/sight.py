@@ -12,9 +12,10 @@ from reconciler.facts import CHECKS, WARMUP, checked_releases, quiet_until
 from reconciler.plan import Examine, Seen
 from reconciler.run import Run, Watch
 from reconciler.scale import ready
-from reconciler.state import Memory, Paused, Settled, Shifting, Warming, run_of, split_of
+from reconciler.split import Split
+from reconciler.state import Memory, Paused, Reverting, Settled, Shifting, Warming, run_of, split_of
 from reconciler.trial import Examined
-from spec.policy import WarmUp
+from spec.policy import BUILT_IN, WarmUp
 
 Kind = Literal["http", "checks", "warmup"]
 Wanted = tuple[str, str, Kind, datetime]
@@ -31,24 +32,36 @@ def look(memory: Memory, seen: Seen, now: datetime) -> Memory:
 def _observe(memory: Memory, seen: Seen, now: datetime) -> Memory:
     match memory.phase:
         case Settled(split, watch) if watch is not None:
-            evidence = trial.absorb(watch.evidence, seen.reading, split, now)
-            return replace(memory, phase=Settled(split, replace(watch, evidence=evidence)))
-        case Warming() | Shifting() | Paused():
-            run = memory.phase.run
-            counts = run.fraction > 0 and _is_stable_live(run, seen)
-            evidence = trial.absorb(run.evidence, seen.reading, split_of(memory.phase), now, counts=counts)
-            return replace(memory, phase=replace(memory.phase, run=replace(run, evidence=evidence)))
+            return replace(memory, phase=Settled(split, _watched(watch, split, seen, now)))
+        case Warming(run) | Shifting(run) | Paused(run):
+            return replace(memory, phase=replace(memory.phase, run=_counted(run, split_of(memory.phase), seen, now)))
+        case Reverting(carried=False, left=left, leaving=Run() as run):
+            return replace(memory, phase=replace(memory.phase, leaving=_counted(run, left, seen, now)))
+        case Reverting(carried=False, left=left, leaving=Watch() as watch):
+            return replace(memory, phase=replace(memory.phase, leaving=_watched(watch, left, seen, now)))
         case _:
             return memory
+
+
+def _counted(run: Run, split: Split, seen: Seen, now: datetime) -> Run:
+    counts = run.fraction > 0 and _is_stable_live(run, seen)
+    return replace(run, evidence=trial.absorb(run.evidence, seen.reading, split, now, counts=counts))
+
+
+def _watched(watch: Watch, split: Split, seen: Seen, now: datetime) -> Watch:
+    return replace(watch, evidence=trial.absorb(watch.evidence, seen.reading, split, now))
 
 
 def _weigh(memory: Memory, seen: Seen, now: datetime) -> Memory:
     match memory.phase:
         case Settled(split, watch) if watch is not None:
             return replace(memory, phase=Settled(split, trial.examine_watch(watch, split, now)))
-        case Shifting() | Paused():
-            run = trial.examine_run(memory.phase.run, seen.examined, now)
-            return replace(memory, phase=replace(memory.phase, run=run))
+        case Shifting(run) | Paused(run):
+            return replace(memory, phase=replace(memory.phase, run=trial.examine_run(run, seen.examined, now)))
+        case Reverting(carried=False, leaving=Run() as run):
+            return replace(memory, phase=replace(memory.phase, leaving=trial.examine_run(run, seen.examined, now)))
+        case Reverting(carried=False, left=left, leaving=Watch() as watch):
+            return replace(memory, phase=replace(memory.phase, leaving=trial.examine_watch(watch, left, now)))
         case _:
             return memory
 
@@ -99,6 +112,11 @@ def _times(memory: Memory, seen: Seen, now: datetime) -> Iterator[datetime | Non
     match memory.phase:
         case Settled(watch=watch) if watch is not None:
             yield from _ends(watch)
+        case Reverting(carried=False, since=since, leaving=left):
+            policy = memory.spec.policy if memory.spec else BUILT_IN
+            yield max(since, seen.since or since) + timedelta(seconds=policy.progress_deadline_s)
+            if isinstance(left, Watch):
+                yield left.watched_until
         case Warming(run) | Shifting(run) | Paused(run):
             yield ladder.deadline_of(run)
             yield run.progressed + timedelta(seconds=run.policy.progress_deadline_s)

@@ -59,6 +59,8 @@ class Reverting:
     """Whether traffic is on its way back already."""
     reason: str = ""
     message: str = ""
+    leaving: Run | Watch | None = None
+    """What is left, while it serves on: it is judged and shielded until traffic is on its way back."""
     kind: Literal["reverting"] = "reverting"
 
 
@@ -186,3 +188,16 @@ def releases_of(phase: Phase) -> frozenset[str]:
 def run_of(phase: Phase) -> Run | None:
     """The move that is under way, or None."""
     return phase.run if isinstance(phase, Warming | Shifting | Paused) else None
+
+
+def trial_of(phase: Phase) -> Run | Watch | None:
+    """Whose releases serve and are judged: a move under way, one that is left but serves on, or a watch."""
+    match phase:
+        case Settled(watch=watch):
+            return watch
+        case Shifting(run) | Paused(run):
+            return run
+        case Reverting(carried=False, leaving=leaving):
+            return leaving
+        case _:
+            return None

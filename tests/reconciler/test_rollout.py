@@ -55,6 +55,9 @@ FIRST_ON = replace(FIRST, step=0, fraction=WHOLE, sized=WHOLE)
 UNPROVEN = replace(WATCH, unproven=True)
 DRY_POLICY = replace(POLICY, gates=tuple(replace(gate, dry_run=True) for gate in POLICY.gates))
 DRY_RUN = Shifting(replace(AT, policy=DRY_POLICY))
+WAITING = Reverting(OLD, T0, AT.split, carried=False, leaving=AT)
+UNJUDGED = replace(WAITING, leaving=None)
+NO_STABLE, NOBODY = {"ready": CANDIDATE, "live": CANDIDATE}, {"ready": (), "live": ()}
 DEADLINE, REPLICAS, READY, ENVOY = "DeadlineExceeded", "AwaitingReplicas", "ReplicasReady", "AwaitingAcknowledgement"
 
 ROWS: list[tuple[str, Phase, Facts, str, str]] = [
@@ -148,6 +151,16 @@ ROWS: list[tuple[str, Phase, Facts, str, str]] = [
     ("back: short", Reverting(OLD, T0, NEW, carried=False), facts(ready=CANDIDATE), "reverting", "AwaitingCapacity"),
     ("back: enough", Reverting(OLD, T0, NEW, carried=False), facts(), "reverting", "CapacityReady"),
     ("back: short, but on its way", Reverting(OLD, T0, NEW), facts(ready=CANDIDATE), "settled", "Acknowledged"),
+    ("back: short, not for long yet", WAITING, facts(99.9, ready=CANDIDATE), "reverting", "AwaitingCapacity"),
+    ("back: short for long", WAITING, facts(100, ready=CANDIDATE), "reverting", "CapacityShort"),
+    ("back: not while away", WAITING, facts(100, ready=CANDIDATE, since=SINCE), "reverting", "AwaitingCapacity"),
+    ("back: lost for long", WAITING, facts(100, **NO_STABLE, target=NEWER), "settled", "StableLost"),
+    ("back: lost, not for long", WAITING, facts(99, **NO_STABLE, target=NEWER), "reverting", "AwaitingCapacity"),
+    ("back: lost, but asked for", WAITING, facts(999, **NO_STABLE, target=OLD), "reverting", "AwaitingCapacity"),
+    ("back: all lost", WAITING, facts(999, **NOBODY, target=NEWER), "reverting", "AwaitingCapacity"),
+    ("back: bad meanwhile", WAITING, facts(ready=CANDIDATE, looks=BAD), "reverting", "GateFailed"),
+    ("back: bad, of nobody", UNJUDGED, facts(ready=CANDIDATE, looks=BAD), "reverting", "AwaitingCapacity"),
+    ("back: what is left is lost", WAITING, facts(ready=(), live=STABLE), "reverting", "CandidateLost"),
     ("out", Removing(T0), facts(target=None, **LATE), "removing", ENVOY),
     ("out: acknowledged", Removing(T0), facts(target=None), "removing", "RouteRemoved"),
     ("out: draining", Removing(T0, T0), facts(target=None), "removing", "Draining"),
@@ -235,6 +248,30 @@ def test_who_waits_until_stable_can_carry_the_load(phase: Phase, found: Facts, c
     back = advance(phase, found).phase
     assert isinstance(back, Reverting)
     assert (back.carried, back.source, back.since) == (carried, OLD, found.now)
+
+
+@pytest.mark.parametrize("changes", [{"looks": BAD}, {"now": T0 + timedelta(seconds=100)}, {"live": STABLE}])
+def test_what_is_left_is_not_judged_once_traffic_is_on_its_way(changes: dict[str, object]) -> None:
+    back = advance(WAITING, facts(ready=frozenset(), **changes)).phase
+    assert isinstance(back, Reverting)
+    assert (back.carried, back.leaving, back.source, back.since) == (True, None, OLD, T0)
+
+
+def test_what_turns_bad_while_it_is_left_is_refused() -> None:
+    refusal = advance(WAITING, facts(7, ready=CANDIDATE, looks=BAD)).refusal
+    assert refusal is not None
+    assert (refusal.target, refusal.guilty, refusal.policy) == (NEW, ("blue@2",), POLICY)
+    warm = replace(WAITING, left=NEW, leaving=WATCH)
+    undone = advance(warm, facts(7, ready=CANDIDATE, looks=BAD)).refusal
+    assert undone is not None
+    assert (undone.target, undone.guilty) == (NEW, ("blue@2",))
+
+
+def test_what_serves_in_place_of_a_lost_release_is_the_base_of_what_comes_next() -> None:
+    three = replace(WAITING, left=(("blue@1", 5000), ("blue@2", 3000), ("green@1", 2000)))
+    live = frozenset({"blue@2", "green@1"})
+    after = advance(three, facts(100, ready=live, live=live, target=NEWER)).phase
+    assert after == Settled((("blue@2", 6000), ("green@1", 4000)))
 
 
 def test_what_is_left_serves_until_then() -> None:
