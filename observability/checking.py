@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from observability.examination import Address, Examination, Outcome
-from observability.exchange import Answer, Caller, Request, Silence
-from observability.marking import Mark, Marks, mark, sum_up
+from observability.exchange import Answer, Caller, Request, Silence, excerpt
+from observability.inspector import Inspector, Uninspected, inspecting
+from observability.marking import Mark, Marks, has_schema, mark, sum_up
 from observability.verdict import Verdict
 from spec.checks import Check, Checks
 
@@ -45,7 +46,8 @@ async def run_checks(caller: Caller, examination: Examination) -> Outcome:
         return Outcome(Verdict.ERROR, message)
     if not examination.replicas:
         return Outcome(Verdict.ERROR, f"there is nobody to ask: no replica of {examination.release} is ready")
-    return await _Round(caller, examination, examination.checks).run()
+    async with inspecting() as inspector:
+        return await _Round(caller, examination, examination.checks, inspector).run()
 
 
 @dataclass
@@ -55,6 +57,7 @@ class _Round:
     caller: Caller
     examination: Examination
     checks: Checks
+    inspector: Inspector
     marks: dict[int, Mark] = field(default_factory=dict)
     stopped: str = ""
     absent: str = ""
@@ -106,7 +109,17 @@ class _Round:
             theirs = self._miss_stable(theirs)
         if isinstance(mine, Silence) and mine.is_absent:
             return None
-        return await asyncio.to_thread(mark, check, mine, theirs)
+        try:
+            by_schema = await self._against_schema(check, mine), await self._against_schema(check, theirs)
+        except Uninspected as error:
+            self.stopped = f"an answer to `{excerpt(check.name, 60)}` cannot be held against its schema: {error}"
+            return None
+        return await asyncio.to_thread(mark, check, mine, theirs, by_schema)
+
+    async def _against_schema(self, check: Check, answer: Answer | Silence | None) -> str:
+        if not isinstance(answer, Answer) or not has_schema(check, answer):
+            return ""
+        return await self.inspector.fault_of(check.schema, answer.body)
 
     def _miss(self, silence: Silence) -> None:
         if silence.is_absent:

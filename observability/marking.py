@@ -4,12 +4,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.validators import validator_for
-from referencing import Registry
-from referencing.exceptions import Unresolvable
 
 from observability.difference import Difference, compare
 from observability.examination import Outcome
@@ -44,18 +38,28 @@ class Marks:
     """Why the stable release was not asked, or no longer."""
 
 
-def mark(check: Check, mine: Answer | Silence, theirs: Answer | Silence | None) -> Mark:
-    """Judge the candidate's answer, and hold it against the stable release's where that was asked too."""
-    fault = find_fault(check, mine)
+def mark(
+    check: Check, mine: Answer | Silence, theirs: Answer | Silence | None, by_schema: tuple[str, str] = ("", "")
+) -> Mark:
+    """Judge the candidate's answer, and hold it against the stable release's where that was asked too.
+
+    `by_schema` is how the two are not as the check's schema says.
+    """
+    fault = find_fault(check, mine, by_schema[0])
     if theirs is None:
         return Mark(check, fault)
-    shared = find_fault(check, theirs)
+    shared = find_fault(check, theirs, by_schema[1])
     if fault or shared or not (isinstance(mine, Answer) and isinstance(theirs, Answer)):
         return Mark(check, fault, shared)
     return Mark(check, change=_differ(check, mine, theirs))
 
 
-def find_fault(check: Check, answer: Answer | Silence) -> str:
+def has_schema(check: Check, answer: Answer | Silence | None) -> bool:
+    """Whether an answer is to be held against its check's schema: it is there, whole, and has the status."""
+    return bool(check.schema) and isinstance(answer, Answer) and answer.status == check.status and not answer.broken
+
+
+def find_fault(check: Check, answer: Answer | Silence, by_schema: str = "") -> str:
     """How an answer is not what its check asks for; empty: it is."""
     if isinstance(answer, Silence):
         return answer.message
@@ -64,8 +68,8 @@ def find_fault(check: Check, answer: Answer | Silence) -> str:
         return f"answered {answer.status}, expected {check.status}{said}"
     if answer.broken:
         return f"its answer {answer.broken}"
-    if not check.schema and not check.expect:
-        return ""
+    if by_schema or not check.expect:
+        return by_schema
     return _guarded(partial(_fault_within, check, answer))
 
 
@@ -91,21 +95,7 @@ def sum_up(found: Marks) -> Outcome:
 
 
 def _fault_within(check: Check, answer: Answer) -> str:
-    value = json.loads(answer.body)
-    wrong = _against_schema(check, value) if check.schema else ""
-    if wrong or not check.expect:
-        return wrong
-    return compare(json.loads(check.expect), value, check.tolerance).first
-
-
-def _against_schema(check: Check, value: Any) -> str:  # noqa: ANN401 - JSON
-    schema = json.loads(check.schema)
-    validator = validator_for(schema, default=Draft202012Validator)(schema, registry=Registry())
-    try:
-        error = next(validator.iter_errors(value), None)
-    except Unresolvable as lost:
-        return f"its schema refers to {excerpt(str(lost.ref))}, which is not in it"
-    return f"against its schema: at {excerpt(error.json_path, 60)}: {excerpt(error.message)}" if error else ""
+    return compare(json.loads(check.expect), json.loads(answer.body), check.tolerance).first
 
 
 def _differ(check: Check, mine: Answer, theirs: Answer) -> Difference:

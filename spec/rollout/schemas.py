@@ -20,6 +20,9 @@ _DIALECTS = {
 }
 _NEWEST = next(reversed(_DIALECTS))
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_NOWHERE = object()
+_LARGEST = 100_000
+"""Parts of a schema with each reference written out: a few that refer to each other twice come to millions."""
 
 
 def fault(schema: Any) -> str | None:  # noqa: ANN401 - whatever the file holds
@@ -38,12 +41,14 @@ def fault(schema: Any) -> str | None:  # noqa: ANN401 - whatever the file holds
     except SchemaError as error:
         place = "/".join(str(part) for part in error.absolute_path)
         return f"{error.message[:200]}{f' (at {place})' if place else ''}"
-    return _trial(checker(schema))
+    return _trial(schema, checker(schema))
 
 
-def _trial(validator: Validator) -> str | None:
+def _trial(schema: object, validator: Validator) -> str | None:
     """What goes wrong when it is used for the simplest of answers, or None."""
     try:
+        if _size(schema, schema, {}, frozenset()) > _LARGEST:
+            return f"with all that it refers to it has more than {_LARGEST} parts"
         validator.is_valid(None)
     except RecursionError:
         return "it refers to itself without end, or is nested too deeply"
@@ -67,6 +72,11 @@ def _is_there(schema: object, target: str) -> bool:
     if not target.startswith("#/"):
         anchors = {"#", *(f"#{name}" for name in _words(schema, ("$anchor", "$dynamicAnchor")))}
         return target in anchors or target in _words(schema, ("$id", "id"))
+    return _at(schema, target) is not _NOWHERE
+
+
+def _at(schema: object, target: str) -> object:
+    """What a pointer leads to, or `_NOWHERE`."""
     part = schema
     for step in unquote(target[1:]).split("/")[1:]:
         key = step.replace("~1", "/").replace("~0", "~")
@@ -75,8 +85,44 @@ def _is_there(schema: object, target: str) -> bool:
         elif isinstance(part, list) and key.isdecimal() and int(key) < len(part):
             part = part[int(key)]
         else:
-            return False
-    return True
+            return _NOWHERE
+    return part
+
+
+def _size(root: object, part: object, known: dict[str, int], within: frozenset[str]) -> int:
+    """Parts with each reference written out, but for those that lead back to where they are."""
+    if isinstance(part, list):
+        return 1 + sum(_size(root, inner, known, within) for inner in part)
+    if not isinstance(part, dict):
+        return 1
+    size = 1 + sum(_size(root, inner, known, within) for inner in part.values())
+    for target in (part[key] for key in _REFERENCES if isinstance(part.get(key), str)):
+        if target not in within:
+            known[target] = known.get(target) or _size(root, _found(root, target), known, within | {target})
+            size += known[target]
+    return size
+
+
+def _found(root: object, target: str) -> object:
+    """What a pointer or an anchor leads to."""
+    if target.startswith("#/"):
+        return _at(root, target)
+    if target == "#":
+        return root
+    parts = (part for part in _parts(root) if target[1:] in (part.get("$anchor"), part.get("$dynamicAnchor")))
+    return next(parts, None)
+
+
+def _parts(schema: object) -> Iterator[dict[str, Any]]:
+    """Every mapping in the schema."""
+    waiting = [schema]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            yield part
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
 
 
 def _is_address(word: str) -> bool:
@@ -89,11 +135,5 @@ def _is_address(word: str) -> bool:
 
 def _words(schema: object, keys: tuple[str, ...]) -> Iterator[str]:
     """The text at these keys, anywhere in the schema."""
-    open_parts = [schema]
-    while open_parts:
-        part = open_parts.pop()
-        if isinstance(part, dict):
-            yield from (value for key, value in part.items() if key in keys and isinstance(value, str))
-            open_parts.extend(part.values())
-        elif isinstance(part, list):
-            open_parts.extend(part)
+    for part in _parts(schema):
+        yield from (value for key, value in part.items() if key in keys and isinstance(value, str))

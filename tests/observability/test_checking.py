@@ -6,12 +6,14 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
+import psutil
 import pytest
 from servers import Asked, Handler, Served, Write, answering, serving, whole
 
 from observability.checking import container_path
 from observability.examination import Examination, Outcome
 from observability.examiner import HttpExaminer
+from observability.inspector import Uninspected, inspecting
 from observability.verdict import Verdict
 from spec.checks import Check, Checks
 
@@ -77,6 +79,51 @@ async def test_a_proxy_of_the_environment_is_not_used(monkeypatch: pytest.Monkey
 def test_paths_are_the_containers(path: str, found: str) -> None:
     for root in ("/base", "/base/"):
         assert container_path(path, ("/invoke", "/openapi", root)) == found
+
+
+BACKTRACKS = '{"type":"string","pattern":"^(a|a)*$"}'
+MULTIPLIES = json.dumps(
+    {
+        "$ref": "#/$defs/a",
+        "$defs": {"a": {"items": {"allOf": [{"$ref": "#/$defs/a"}, {"$ref": "#/$defs/a"}]}}},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer"), [(BACKTRACKS, '"' + "a" * 60 + '!"'), (MULTIPLIES, "[" * 60 + "]" * 60)]
+)
+async def test_a_schema_without_end_holds_nothing_else_up(
+    schema: str, answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("observability.inspector.PATIENCE_S", 2.0)
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.01)
+            ticks += 1
+
+    ticking = asyncio.create_task(tick())
+    outcome = await judge(replace(CHECK, schema=schema), whole(answer))
+    ticking.cancel()
+    assert outcome.verdict is Verdict.ERROR
+    assert "an answer to `a` cannot be held against its schema: it takes longer than" in outcome.message
+    assert ticks > 10
+    mine = psutil.Process().children(recursive=True)
+    assert not [one for one in mine if "observability.schema" in one.cmdline()]
+
+
+async def test_an_inspection_that_ends_by_itself_is_no_fault_of_the_answer() -> None:
+    async with inspecting() as inspector:
+        assert await inspector.fault_of("{}", b"1") == ""
+        assert inspector.process is not None
+        inspector.process.kill()
+        await inspector.process.wait()
+        with pytest.raises(Uninspected, match="ended"):
+            await inspector.fault_of("{}", b"1")
+        assert await inspector.fault_of("false", b"1") != ""
 
 
 SCHEMA = '{"type":"object","required":["score"],"properties":{"score":{"type":"number","maximum":1}}}'

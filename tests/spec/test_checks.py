@@ -256,6 +256,23 @@ def test_no_schema_raises_at_load_or_later(schema: object) -> None:
         assert all(found)
 
 
+def doubling(levels: int, keyword: str = "$ref") -> dict[str, object]:
+    """Each level refers twice to the next."""
+    parts = {f"a{level}": {"allOf": [{keyword: f"#/$defs/a{level + 1}"}] * 2} for level in range(levels)}
+    return {"$ref": "#/$defs/a0", "$defs": {**parts, f"a{levels}": {"type": "null"}}}
+
+
+def test_references_that_multiply_are_refused_in_no_time() -> None:
+    assert "more than 100000 parts" in str(fault(doubling(60)))
+    assert "more than 100000 parts" in str(fault(doubling(60, "$dynamicRef")))
+    assert fault(doubling(6)) is None
+
+
+def test_a_tree_that_refers_to_itself_is_none_of_these() -> None:
+    node = {"$anchor": "node", "type": "object", "properties": {"left": {"$ref": "#node"}, "right": {"$ref": "#"}}}
+    assert fault(node) is None
+
+
 def test_the_endpoint_may_be_named_in_the_same_folder(loaded: Build) -> None:
     files = {"c.yml": HEAD + "endpoint: shop\nchecks: [{name: a, request: 1}]\n"}
     other = {"o.yml": ENDPOINT.replace("shop", "other").replace("  blue: 100\n", "").replace("traffic:\n", "")}
