@@ -9,7 +9,7 @@ from reconciler import ladder
 from reconciler.refusals import active
 from reconciler.run import Refusal, Run, Said, Watch
 from reconciler.split import Split, split_at
-from reconciler.state import Memory, Removing, Reverting, Settled, run_of
+from reconciler.state import Memory, Removing, Reverting, Settled, run_of, trial_of
 from spec.policy import BUILT_IN, WHOLE, AwaitGate, Mirror, Pause, Preview, RolloutPolicy, Step, WarmUp, Weight
 
 Because = tuple[tuple[str, str], ...]
@@ -153,11 +153,8 @@ def _seconds(step: Step | None) -> float | None:
 
 
 def _said(memory: Memory) -> tuple[Said, ...]:
-    run = run_of(memory.phase)
-    if run is not None:
-        return run.said
-    watch = memory.phase.watch if isinstance(memory.phase, Settled) else None
-    return watch.said if watch else ()
+    trial = trial_of(memory.phase)
+    return trial.said if trial is not None else ()
 
 
 def _gate(said: Said) -> rollouts.GateShape:
