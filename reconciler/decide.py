@@ -70,7 +70,7 @@ def give(want: Want, seen: Seen, memory: Memory, now: datetime) -> tuple[Memory,
     step, answer = obey(memory.phase, order, facts(want, seen, memory, now))
     if step is None:
         return memory, answer, ()
-    return look(_take(memory, step), seen, now), answer, (step.because,)
+    return look(scale.enlist(_take(memory, step), asked(want, memory)), seen, now), answer, (step.because,)
 
 
 def _take(memory: Memory, step: Step) -> Memory:

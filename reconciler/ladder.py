@@ -179,7 +179,7 @@ def _gate(run: Run, name: str, looks: Looks) -> Hold:
     found = [one for one in looks.said if one.gate == name]
     if found and all(one.verdict is Verdict.GOOD for one in found):
         return Hold(("GateGood", f"gate {name}: {found[0].message}"), over=True)
-    if looks.silent and not _measured(run.policy.gate(name)):
+    if looks.silent and not measures(run.policy.gate(name)):
         return Hold(("Unproven", "the endpoint got no request at all"), over=True, unproven=True)
     return Hold(("AwaitingGate", f"gate {name}: {found[0].message if found else 'no verdict yet'}"))
 
@@ -190,10 +190,10 @@ def _gates(run: Run, looks: Looks) -> Hold:
     for gate in run.policy.gates:
         if gate.dry_run:
             continue
-        if looks.silent and not _measured(gate):
+        if looks.silent and not measures(gate):
             unproven = True
             continue
-        if not looks.counting and not _measured(gate):
+        if not looks.counting and not measures(gate):
             return Hold(("MetricsUnavailable", f"gate {gate.name}: nothing is counted at the moment; holding"))
         found = _one(run, gate, [one for one in looks.said if one.gate == gate.name])
         if not found.over:
@@ -204,7 +204,7 @@ def _gates(run: Run, looks: Looks) -> Hold:
     return Hold(("GatesPassed", "its time is over and no gate is against it"), over=True)
 
 
-def _measured(gate: Gate | None) -> bool:
+def measures(gate: Gate | None) -> bool:
     """Whether a gate measures by itself, without live requests."""
     return gate is not None and gate.metric in ("http", "checks")
 

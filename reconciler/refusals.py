@@ -31,12 +31,17 @@ def against(target: Split, refused: Iterable[Refusal]) -> Refusal | None:
 
 
 def effective(target: Split, memory: Memory, policy: RolloutPolicy) -> Split:
-    """T without what was refused: exactly that T leaves all as it is, and a guilty release its predecessor."""
+    """T without what was refused: exactly that T leaves all as it is, and a guilty release its predecessor.
+
+    Where all as it is means that nobody is served, the predecessors are, as in any other T.
+    """
     refused = active(memory, policy)
     if not refused:
         return target
-    if any(refusal.target == target for refusal in refused):
-        return base_of(memory.phase)
+    base = base_of(memory.phase)
+    is_exact = any(refusal.target == target for refusal in refused)
+    if is_exact and base:
+        return base
     guilty = shunned(memory, policy)
     promoted = dict(memory.promoted)
     shares: dict[str, int] = {}
@@ -44,7 +49,8 @@ def effective(target: Split, memory: Memory, policy: RolloutPolicy) -> Split:
         deployment = release.split("@", 1)[0]
         name = promoted.get(deployment, release) if release in guilty else release
         shares[name] = shares.get(name, 0) + share
-    return tuple(sorted(shares.items()))
+    found = tuple(sorted(shares.items()))
+    return base if is_exact and found == target else found
 
 
 def shunned(memory: Memory, policy: RolloutPolicy) -> frozenset[str]:

@@ -193,7 +193,7 @@ def _failure(phase: Moving, facts: Facts) -> Step | None:
     """Whatever ends a move, from wherever it is."""
     run = phase.run
     bad = _bad(facts)
-    if bad is not None and run.fraction > 0:
+    if bad is not None and (run.fraction > 0 or ladder.measures(run.policy.gate(bad.gate))):
         because = ("GateFailed", f"gate {bad.gate}: {bad.release}: {bad.message}")
         return give_up(phase, facts, because, guilty=_guilty(facts), urgent=True)
     lost = sorted(set(run.candidates) - set(facts.live))

@@ -92,9 +92,9 @@ def _trial(memory: Memory) -> tuple[str, ...]:
     trial = trial_of(memory.phase)
     match trial:
         case Run(source=source, policy=policy):
-            gated = policy.strategy == "stepwise" and policy.gates and source
-            return trial.candidates if gated else ()
-        case Watch() if trial.policy.gates:
+            tried = policy.strategy == "stepwise" and (policy.gates or policy.shield) and source
+            return trial.candidates if tried else ()
+        case Watch() if trial.policy.gates or trial.policy.shield:
             return trial.candidates(split_of(memory.phase))
         case _:
             return ()

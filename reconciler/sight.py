@@ -92,7 +92,7 @@ def _wanted(memory: Memory, run: Run, seen: Seen, now: datetime) -> Iterator[Wan
                 yield WARMUP, release, "warmup", run.entered
     for gate, release, after in trial.wanted(run, now):
         found = seen.examined.get((gate.name, release))
-        if found is None or found.at < after:
+        if found is None or found.at <= after:
             yield gate.name, release, "http" if gate.metric == "http" else "checks", after
 
 

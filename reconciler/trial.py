@@ -116,7 +116,7 @@ def examine_watch(watch: Watch, split: Split, now: datetime) -> Watch:
 
 def wanted(run: Run, now: datetime) -> Iterator[tuple[Gate, str, datetime]]:
     """Examinations that a run's gates need: gate, release, and how old an answer may be."""
-    if run.straight or not run.begun or not run.fraction:
+    if run.straight or not run.begun:
         return
     marks = {(mark.gate, mark.release): mark for mark in run.marks}
     for gate in run.policy.gates:

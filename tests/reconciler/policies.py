@@ -31,6 +31,12 @@ POLICIES = {
     "dry": replace(STEPWISE, gates=(Gate("errors", compare_stable=True, dry_run=True),)),
     "window": replace(STEPWISE, gates=(Gate("errors", max=0.1, test="threshold", interval_s=5, failure_limit=1),)),
     "confirm": replace(STEPWISE, gates=(Gate("confirm", metric="http", url="http://127.0.0.1/ok", interval_s=5),)),
+    "confirm-first": replace(
+        STEPWISE,
+        steps=(AwaitGate("confirm"), Weight(5000, 10)),
+        gates=(Gate("confirm", metric="http", url="http://127.0.0.1/ok", interval_s=5),),
+    ),
+    "shield-alone": replace(STEPWISE, gates=(), shield=True),
     "mirror": replace(STEPWISE, steps=(Mirror(20, 10), Weight(1000, 10))),
     "preview": replace(STEPWISE, steps=(Preview((("x-beta", "1"),), 10), Pause(), Weight(1000, 10))),
     "warmup": replace(STEPWISE, steps=(WarmUp(20, 30), Weight(1000, 10))),

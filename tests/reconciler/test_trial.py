@@ -258,7 +258,9 @@ class TestExamined:
         assert list(trial.wanted(run(WINDOW, ERRORS), T0)) == []
         assert list(trial.wanted(run(CONFIRM, full=True), T0)) == []
         assert list(trial.wanted(run(CONFIRM, fraction=0, step=-1), T0)) == []
-        assert list(trial.wanted(run(CONFIRM, fraction=0), T0)) == []
+
+    def test_it_is_wanted_before_the_first_share_too(self) -> None:
+        assert [since for _, _, since in trial.wanted(run(CONFIRM, fraction=0), T0)] == [T0]
 
     def test_it_is_wanted_again_after_an_interval(self) -> None:
         measured = run(CONFIRM, marks=(Mark("confirm", "blue@2", T0, message="fine"),))
