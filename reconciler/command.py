@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from reconciler import ladder
+from reconciler.ladder import is_approval
 from reconciler.orders import Answer, Order
 from reconciler.rollout import Facts, Step, give_up, take_back
 from reconciler.split import describe
@@ -25,7 +26,9 @@ def obey(phase: Phase, order: Order, facts: Facts) -> tuple[Step | None, Answer]
             step = "traffic is on its way back already; try again when it has settled"
     if isinstance(step, str):
         return None, Answer(order.id, done=False, message=step)
-    return step, Answer(order.id, done=True, message=DONE[order.kind])
+    approved = isinstance(step.phase, Paused) and step.phase.run.approved
+    message = f"approved; the step is taken once it may be: {facts.opening.because}" if approved else ""
+    return step, Answer(order.id, done=True, message=message or DONE[order.kind])
 
 
 def _settled(phase: Settled, order: Order, facts: Facts, because: tuple[str, str]) -> Step | str:
@@ -60,22 +63,33 @@ def _resume(phase: Moving, facts: Facts, because: tuple[str, str]) -> Step | str
     if not phase.manual:
         return "the policy pauses here: `headgate rollout promote` goes on"
     run = replace(phase.run, progressed=facts.now)
+    if is_approval(run):
+        run = replace(run, entered=facts.now)
     return Step(Shifting(run) if run.begun else Warming(run), because)
 
 
-def _go_on(phase: Moving, facts: Facts, because: tuple[str, str], *, full: bool) -> Step | str:
+def _go_on(phase: Moving, facts: Facts, because: tuple[str, str], *, full: bool) -> Step | str:  # noqa: PLR0911 (one for each thing in the way)
     run = replace(phase.run, progressed=facts.now)
     if not run.begun:
         if not full and not isinstance(phase, Paused):
             return "its replicas are not ready yet; `promote --full` skips the steps once they are"
         return Step(Warming(replace(run, full=run.full or full)), because)
     if run.is_whole:
-        return "it is on its last step already"
+        return Step(Shifting(run), because) if isinstance(phase, Paused) else "it is on its last step already"
+    if not facts.opening.is_open:
+        return _approve(phase, facts, because, full=full)
     if full:
         return Step(Shifting(ladder.forward(replace(run, full=True))), because)
     if not facts.acknowledged or run.sized > run.fraction:
         return "a step is on its way; try again when it has been taken"
     return Step(Shifting(ladder.forward(run)), because)
+
+
+def _approve(phase: Moving, facts: Facts, because: tuple[str, str], *, full: bool) -> Step | str:
+    """While no step forward may be taken, an approval is kept, and nothing else is done."""
+    if isinstance(phase, Paused) and not phase.manual and is_approval(phase.run) and not full:
+        return Step(replace(phase, run=replace(phase.run, approved=True)), because)
+    return f"no step forward is taken now: {facts.opening.because}; edit the policy if it must be"
 
 
 _REASONS = {

@@ -9,11 +9,11 @@ from reconciler.calendar import opening
 from reconciler.conditions import trouble
 from reconciler.ladder import Looks
 from reconciler.plan import Seen, Want
-from reconciler.refusals import effective
+from reconciler.refusals import active, against, effective
 from reconciler.rollout import Facts
 from reconciler.routing import project
 from reconciler.run import Run, Said
-from reconciler.split import Split
+from reconciler.split import Split, describe
 from reconciler.state import Memory, Removing, run_of, split_of, trial_of
 from reconciler.target import target_split
 from runtime.replica import Blame, ReleaseSeen, Stage
@@ -55,7 +55,23 @@ def facts(want: Want, seen: Seen, memory: Memory, now: datetime) -> Facts:
         excused=frozenset(name for name, release in (seen.releases or {}).items() if _is_excused(release)),
         troubles={name: found[1] for name, one in (seen.releases or {}).items() if (found := trouble(one))},
         checked=_checked(memory, seen, run) if run is not None and not run.begun else {},
+        standing=_standing(want, memory, spec),
     )
+
+
+def _standing(want: Want, memory: Memory, spec: EndpointSpec | None) -> tuple[str, str] | None:
+    """Why a settled split is not what Git asks for; None: nothing stands in the way."""
+    if want.problems:
+        return ("InvalidSpec", f"{want.problems[0]}; the last good spec goes on")
+    if want.held:
+        return ("RemovalHeld", want.held)
+    asked = target_split(spec)
+    if spec is None or split_of(memory.phase) == asked:
+        return None
+    refusal = against(asked, active(memory, spec.policy))
+    if refusal is None:
+        return None
+    return (refusal.reason, f"{', '.join(refusal.guilty) or describe(asked)} was refused: {refusal.message}")
 
 
 def target(memory: Memory, spec: EndpointSpec | None) -> Split:

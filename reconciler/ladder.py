@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from observability.evidence import NOTHING, Tally
 from observability.verdict import Verdict
 from reconciler.run import Run, Said
-from spec.policy import WHOLE, AwaitGate, Gate, Mirror, Pause, Preview, RolloutPolicy, Step, WarmUp, Weight
+from spec.policy import WHOLE, AwaitGate, Gate, Mirror, Pause, Preview, RolloutPolicy, WarmUp, Weight
 
 EXTENSIONS = 3
 """How often a step is extended for want of traffic."""
@@ -55,7 +55,7 @@ def forward(run: Run) -> Run:
     step = len(run.steps) if run.straight else run.step + 1
     rung = run.steps[step] if step < len(run.steps) else None
     sized = WHOLE if step >= len(run.steps) else rung.weight if isinstance(rung, Weight) else run.fraction
-    return replace(run, step=step, sized=max(sized, run.fraction), entered=None, extended=0, marks=())
+    return replace(run, step=step, sized=max(sized, run.fraction), entered=None, extended=0, marks=(), approved=False)
 
 
 def replan(run: Run, policy: RolloutPolicy) -> Run:
@@ -73,6 +73,11 @@ def replan(run: Run, policy: RolloutPolicy) -> Run:
 def is_pause(run: Run) -> bool:
     """Whether the present step is a pause."""
     return isinstance(run.rung, Pause)
+
+
+def is_approval(run: Run) -> bool:
+    """Whether the present step is a pause that somebody has to end."""
+    return isinstance(run.rung, Pause) and run.rung.for_s is None
 
 
 def entered(run: Run) -> Because:  # noqa: PLR0911 (one for each kind of step)
@@ -118,6 +123,8 @@ def pause(run: Run, now: datetime) -> PauseState:
         if due is not None and now >= due:
             return PauseState(("PauseOver", f"{rung.for_s:g} s are over"), over=True)
         return PauseState(("Paused", f"until {due:%H:%M:%S} UTC"))
+    if run.approved:
+        return PauseState(("Promoted", "it is approved"), over=True)
     if due is not None and now >= due:
         return PauseState(("ApprovalExpired", f"nobody approved within {rung.expires_s:g} s"), expired=True)
     left = f"; it expires at {due:%Y-%m-%d %H:%M:%S} UTC" if due else ""
@@ -153,18 +160,20 @@ def next_weight(run: Run) -> int:
     return next(later, WHOLE)
 
 
-def shown(run: Run) -> Step | None:
-    """The mirror or preview that holds at the present step: the last since traffic last moved."""
-    found: Step | None = None
+def shown(run: Run) -> tuple[Mirror | None, Preview | None]:
+    """The mirror and the preview that hold at the present step: the last of each since traffic last moved."""
+    mirror, preview = None, None
     for step in run.steps[: run.step + 1]:
         match step:
             case Weight():
-                found = None
-            case Mirror() | Preview():
-                found = step
+                mirror, preview = None, None
+            case Mirror():
+                mirror = step
+            case Preview():
+                preview = step
             case _:
                 pass
-    return found
+    return mirror, preview
 
 
 def _warm_up(now: datetime, due: datetime | None, looks: Looks) -> Hold:

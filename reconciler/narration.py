@@ -8,11 +8,13 @@ from reconciler import ladder
 from reconciler.plan import Want
 from reconciler.run import Refusal, Run
 from reconciler.split import describe
-from reconciler.state import Condition, Memory, Paused, Phase, Removing, Reverting, Settled, Shifting, Warming
+from reconciler.state import Condition, Memory, Paused, Phase, Removing, Reverting, Settled, Shifting, run_of
 from runtime.replica import ReleaseSeen, ReplicaSeen, ReplicaState, Stage
 from spec.release import ReleaseRef
 
 Told = tuple[str, str, EventType]
+ORDERED = "ordered by "
+"""How the fact of an order begins: each is an event of its own, with who gave it."""
 
 
 def narrate(
@@ -22,26 +24,45 @@ def narrate(
     told: list[Told] = []
     if after.commit != before.commit and after.spec != before.spec:
         told.append(("SpecChanged", want.message or "a new spec was read", EventType.NORMAL))
+    told += [(reason, fact, EventType.NORMAL) for reason, fact in because if fact.startswith(ORDERED)]
     if after.phase != before.phase:
         told += _phase(before.phase, after.phase)
     told += [_refusal(refusal) for refusal in after.refused if refusal not in before.refused]
     told += _conditions(before.conditions, after.conditions)
-    facts = dict(because)
+    facts = _facts(because)
     return tuple(
         Event(now, after.endpoint, reason, message, kind, because=facts, commit=want.commit)
         for reason, message, kind in told
     )
 
 
-def _phase(before: Phase, after: Phase) -> list[Told]:  # noqa: PLR0911 (one for each phase)
+def _facts(because: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """By reason, in their order; what was said twice in one decision is kept twice."""
+    facts: dict[str, str] = {}
+    for reason, fact in because:
+        known = facts.get(reason)
+        facts[reason] = fact if known in (None, fact) else f"{known}; {fact}"
+    return facts
+
+
+def _phase(before: Phase, after: Phase) -> list[Told]:
+    was, run = run_of(before), run_of(after)
+    told: list[Told] = []
+    if run is not None and (was is None or was.target != run.target):
+        message = f"from {describe(run.source)} to {describe(run.target)}, by policy {run.policy.name}"
+        told.append(("RolloutStarted", message, EventType.NORMAL))
+    elif run is not None and was is not None and was.policy != run.policy:
+        message = f"policy {run.policy.name} holds from {run.fraction / 100:g}% of the move on"
+        told.append(("Replanned", message, EventType.NORMAL))
+    return told + _place(before, after)
+
+
+def _place(before: Phase, after: Phase) -> list[Told]:
     match after:
         case Settled(split, watch) if not isinstance(before, Settled) or before.split != split:
             warm = f"; {describe(watch.previous)} stays warm until {watch.until:%H:%M:%S} UTC" if watch else ""
             unproven = "; unproven, for want of traffic" if watch and watch.unproven else ""
             return [("TrafficSettled", f"Envoy serves {describe(split)}{unproven}{warm}", EventType.NORMAL)]
-        case Warming(run) if not isinstance(before, Warming) or before.run.target != run.target:
-            message = f"from {describe(run.source)} to {describe(run.target)}, by policy {run.policy.name}"
-            return [("RolloutStarted", message, EventType.NORMAL)]
         case Shifting(run):
             return _shifting(before, run)
         case Paused(run, manual) if not isinstance(before, Paused) or before.manual != manual:
@@ -57,7 +78,7 @@ def _phase(before: Phase, after: Phase) -> list[Told]:  # noqa: PLR0911 (one for
 
 
 def _shifting(before: Phase, run: Run) -> list[Told]:
-    was = before.run if isinstance(before, Warming | Shifting | Paused) else None
+    was = run_of(before)
     if was is None or was.fraction != run.fraction:
         return [("TrafficShifting", f"moving to {describe(run.split)}", EventType.NORMAL)]
     if was.step != run.step and run.rung is not None:

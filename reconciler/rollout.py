@@ -44,6 +44,8 @@ class Facts:
     """Release → why its replicas do not get ready, where that is known."""
     checked: Mapping[str, Said] = field(default_factory=dict)
     """Release → what its checks say; absent: it has none."""
+    standing: Because | None = None
+    """Why a settled split is not what Git asks for: what was refused, held, or cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +114,10 @@ def _settled(phase: Settled, target: Split, facts: Facts) -> Step:
     if phase.split != target:
         run = Run(phase.split, target, facts.now, facts.now, facts.policy)
         return Step(Warming(run), ("TargetChanged", f"Git asks for {describe(target)}"))
-    if watch is not None:
+    if watch is not None and facts.standing is None:
         until = "there are requests to judge by" if watch.unproven else f"{watch.until:%H:%M:%S} UTC"
         return Step(phase, ("Watched", f"{describe(watch.previous)} stays warm until {until}"))
-    return Step(phase, ("AsAsked", "the split is what Git asks for"))
+    return Step(phase, facts.standing or ("AsAsked", "the split is what Git asks for"))
 
 
 def _watched(phase: Settled, watch: Watch, target: Split, facts: Facts) -> Step | None:

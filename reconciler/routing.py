@@ -133,20 +133,19 @@ def _sticky(memory: Memory) -> Stickiness | None:
     return Stickiness(sticky.cookie, sticky.header, sticky.ttl_s, source)
 
 
-def _shown(memory: Memory) -> tuple[Run, Mirror | Preview] | None:
-    """The mirror or preview of the present step, with its run."""
+def _shown(memory: Memory) -> tuple[Run, Mirror | None, Preview | None] | None:
+    """The mirror and preview of the present step, with its run."""
     if not isinstance(memory.phase, Shifting | Paused):
         return None
-    step = ladder.shown(memory.phase.run)
-    return (memory.phase.run, step) if isinstance(step, Mirror | Preview) else None
+    return (memory.phase.run, *ladder.shown(memory.phase.run))
 
 
 def _preview(memory: Memory, live: frozenset[str]) -> tuple[str, tuple[tuple[str, str], ...]] | None:
     shown = _shown(memory)
-    if shown is None or not isinstance(shown[1], Preview):
+    if shown is None or shown[2] is None:
         return None
     release = _largest(shown[0])
-    return (release, shown[1].headers) if release in live else None
+    return (release, shown[2].headers) if release in live else None
 
 
 def _largest(run: Run) -> str:
@@ -191,7 +190,7 @@ def _paths(recipe: Recipe) -> tuple[str, str, str]:
 
 def _mirror(memory: Memory, split: Split, live: frozenset[str]) -> tuple[str, int] | None:
     shown = _shown(memory)
-    if shown is not None and isinstance(shown[1], Mirror):
+    if shown is not None and shown[1] is not None:
         release, percent = _largest(shown[0]), shown[1].percent
         return (release, percent) if release in live and release not in dict(split) else None
     mirror = mirrored(memory)

@@ -105,6 +105,8 @@ class Run:
     """How often the present step was extended for want of traffic."""
     unproven: bool = False
     """It went on without traffic to judge by."""
+    approved: bool = False
+    """Somebody approved the present pause while no step forward could be taken."""
     evidence: Evidence = Evidence()
     marks: tuple[Mark, ...] = ()
     said: tuple[Said, ...] = ()

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from reconciler.calendar import OPEN, Opening
 from reconciler.command import obey
 from reconciler.orders import KINDS, Order, OrderKind
-from reconciler.rollout import Facts, Step
+from reconciler.rollout import Facts, Step, advance
 from reconciler.run import Run, Watch
 from reconciler.split import Split
 from reconciler.state import Paused, Phase, Removing, Reverting, Settled, Shifting, Warming
@@ -33,6 +34,7 @@ PHASES: dict[str, Phase] = {
     "paused": Paused(replace(AT, step=1)),
     "paused by hand": Paused(AT, manual=True),
     "paused before it began": Paused(START, manual=True),
+    "paused on the last step": Paused(replace(AT, step=3, fraction=WHOLE, sized=WHOLE), manual=True),
     "reverting": Reverting(OLD, T0, NEW),
 }
 TABLE: dict[str, dict[OrderKind, str]] = {
@@ -70,6 +72,12 @@ TABLE: dict[str, dict[OrderKind, str]] = {
         "promote": "-> warming",
         "promote-full": "-> warming",
         "resume": "-> warming",
+        "abort": "-> reverting",
+    },
+    "paused on the last step": {
+        "promote": "-> shifting",
+        "promote-full": "-> shifting",
+        "resume": "-> shifting",
         "abort": "-> reverting",
     },
     "reverting": dict.fromkeys(KINDS, "on its way back already"),
@@ -122,6 +130,41 @@ def test_promote_waits_for_envoy() -> None:
     step, message = give(PHASES["shifting"], "promote", replace(FACTS, acknowledged=False))
     assert step is None
     assert "a step is on its way" in message
+
+
+FROZEN = replace(FACTS, opening=Opening(is_open=False, because="frozen until 2030-01-02 UTC (audit)"))
+
+
+@pytest.mark.parametrize(("name", "kind"), [("shifting", "promote"), ("paused", "promote-full")])
+def test_no_order_steps_forward_while_it_may_not(name: str, kind: OrderKind) -> None:
+    step, message = give(PHASES[name], kind, FROZEN)
+    assert step is None
+    assert message.startswith("no step forward is taken now: frozen until 2030-01-02 UTC (audit)")
+
+
+def test_an_approval_is_kept_until_a_step_may_be_taken() -> None:
+    step, message = give(PHASES["paused"], "promote", FROZEN)
+    assert step is not None
+    assert message.endswith("taken once it may be: frozen until 2030-01-02 UTC (audit)")
+    assert isinstance(step.phase, Paused)
+    late = replace(FROZEN, now=NOW + timedelta(days=1))
+    assert advance(step.phase, late).because[0] == "WindowClosed"
+    gone_on = advance(step.phase, replace(late, opening=OPEN)).phase
+    assert isinstance(gone_on, Shifting)
+    assert (gone_on.run.step, gone_on.run.sized, gone_on.run.approved) == (2, 5000, False)
+
+
+def test_a_pause_by_hand_does_not_let_an_approval_expire() -> None:
+    expires = replace(POLICY, steps=(Weight(1000, 60), Pause(expires_s=60)))
+    held = Paused(replace(AT, step=1, policy=expires), manual=True)
+    facts = replace(FACTS, policy=expires)
+    step, _ = give(held, "resume", facts)
+    assert step is not None
+    waiting = advance(step.phase, facts)
+    assert isinstance(waiting.phase, Paused)
+    assert advance(waiting.phase, replace(facts, now=NOW + timedelta(seconds=59))).because[0] == "AwaitingApproval"
+    expired = advance(waiting.phase, replace(facts, now=NOW + timedelta(seconds=60)))
+    assert expired.because[0] == "ApprovalExpired"
 
 
 def test_promote_full_skips_all_steps() -> None:

@@ -285,15 +285,18 @@ class TestShown:
     @pytest.mark.parametrize(
         ("steps", "step", "expected"),
         [
-            ((MIRROR, Weight(500)), 0, MIRROR),
-            ((MIRROR, Weight(500)), -1, None),
-            ((MIRROR, Weight(500)), 1, None),
-            ((MIRROR, Pause(), Weight(500)), 1, MIRROR),
-            ((MIRROR, PREVIEW), 1, PREVIEW),
-            ((Weight(500), MIRROR), 1, MIRROR),
+            ((MIRROR, Weight(500)), 0, (MIRROR, None)),
+            ((MIRROR, Weight(500)), -1, (None, None)),
+            ((MIRROR, Weight(500)), 1, (None, None)),
+            ((MIRROR, Pause(), Weight(500)), 1, (MIRROR, None)),
+            ((MIRROR, PREVIEW), 1, (MIRROR, PREVIEW)),
+            ((PREVIEW, MIRROR, Mirror(20, 5)), 2, (Mirror(20, 5), PREVIEW)),
+            ((Weight(500), MIRROR), 1, (MIRROR, None)),
         ],
     )
-    def test_the_last_since_traffic_moved(self, steps: tuple[Step, ...], step: int, expected: Step | None) -> None:
+    def test_the_last_of_each_since_traffic_moved(
+        self, steps: tuple[Step, ...], step: int, expected: tuple[Step | None, Step | None]
+    ) -> None:
         assert ladder.shown(run(*steps, step=step)) == expected
 
 
