@@ -13,7 +13,7 @@ SUBPATH = "serving"
 _SETTINGS = {"kind": "settings", "environments": {"plain": {"python": "3.11", "requirements": []}}}
 _AT_ONCE = {"kind": "rollout_policy", "name": "at-once", "strategy": "immediate"}
 _SCORE = "def init():\n    pass\n\n\ndef run(raw):\n    return 1\n"
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "GIT_AUTHOR_NAME": "bench",
     "GIT_AUTHOR_EMAIL": "bench@example.invalid",
     "GIT_COMMITTER_NAME": "bench",
@@ -21,6 +21,7 @@ _ENVIRONMENT = {
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
 }
+"""Of every Git process: nothing of this machine's configuration counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Repository:
     def _commit(self, path: str) -> "Commit":
         command = ("git", "-C", str(self.path), "commit", "-q", "-o", "-m", "Change", "--", path)
         began = time.time_ns()
-        process = subprocess.Popen(command, env={**os.environ, **_ENVIRONMENT})
+        process = subprocess.Popen(command, env={**os.environ, **ENVIRONMENT})
         return Commit(process, self.path / ".git" / "refs" / "heads" / "main", began)
 
     def _stream(self) -> Iterator[bytes]:
@@ -93,7 +94,7 @@ class Repository:
 
     def _git(self, *arguments: str, feed: bytes | None = None) -> None:
         subprocess.run(
-            ["git", "-C", str(self.path), *arguments], env={**os.environ, **_ENVIRONMENT}, input=feed, check=True
+            ["git", "-C", str(self.path), *arguments], env={**os.environ, **ENVIRONMENT}, input=feed, check=True
         )
 
 
