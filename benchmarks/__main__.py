@@ -6,15 +6,18 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
 
-from benchmarks import effect, exposure, figures, footprint, instructions, machine, noop, route
+from benchmarks import effect, exposure, figures, footprint, instructions, machine, noop, rollouts, route
 from benchmarks.farm import Farm
 from benchmarks.figures import Section
 from benchmarks.options import Options, parse
+
+_Part = Callable[[], list[Section]]
 
 
 def main() -> None:
@@ -55,20 +58,28 @@ def _measure(options: Options, folder: Path, console: Console) -> list[Section]:
             section.show(console)
         sections.extend(found)
 
-    if "route" in options.only:
-        done(asyncio.run(route.measure(options, folder, progress)))
-    if "instructions" in options.only:
-        done(asyncio.run(instructions.measure(folder, progress)))
-    if "exposure" in options.only:
-        done(exposure.measure(options, progress))
+    alone: dict[str, _Part] = {
+        "route": lambda: asyncio.run(route.measure(options, folder, progress)),
+        "instructions": lambda: asyncio.run(instructions.measure(folder, progress)),
+        "exposure": lambda: exposure.measure(options, progress),
+        "rollouts": lambda: rollouts.measure(options, folder, progress),
+    }
+    _run(alone, options, done)
     with Farm(folder, progress) as farm:
-        if "effect" in options.only:
-            done(effect.measure(options, farm, progress))
-        if "noop" in options.only:
-            done(noop.measure(options, farm, progress))
-        if "footprint" in options.only:
-            done(footprint.measure(options, farm, progress))
+        farmed: dict[str, _Part] = {
+            "effect": lambda: effect.measure(options, farm, progress),
+            "noop": lambda: noop.measure(options, farm, progress),
+            "footprint": lambda: footprint.measure(options, farm, progress),
+        }
+        _run(farmed, options, done)
     return sections
+
+
+def _run(parts: dict[str, _Part], options: Options, done: Callable[[list[Section]], None]) -> None:
+    """Run those of the parts that were asked for, in their order."""
+    for name, part in parts.items():
+        if name in options.only:
+            done(part())
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PARTS = ("route", "effect", "noop", "footprint", "exposure")
+PARTS = ("route", "effect", "noop", "footprint", "exposure", "rollouts")
 NAMED = ("instructions",)
 """Parts that run only if they are named: they need programs of their own."""
 
@@ -32,13 +32,19 @@ class Options:
     windows: int
     rollouts: int
     """Simulated healthy rollouts of each kind; a fifth as many bad ones."""
+    repeats: int
+    """Real rollouts of each kind."""
+    replicas: int
+    """Of each release in them."""
+    rung: float
+    """Seconds that their steps last."""
     json: Path | None
 
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
     """Read the command line; `--quick` changes the defaults only."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small sizes and few repetitions: two minutes")
+    parser.add_argument("--quick", action="store_true", help="small sizes and few repetitions: seven minutes")
     parser.add_argument("--only", action="append", choices=PARTS + NAMED, help="this part alone; may be repeated")
     parser.add_argument("--seconds", type=float, help="of one slice of load (whole seconds with wrk)")
     parser.add_argument("--rounds", type=int, help="how often the slices are repeated")
@@ -50,6 +56,9 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--commits", type=int, help="commits that change nothing, in one window")
     parser.add_argument("--windows", type=int, help="windows of such commits, between idle ones")
     parser.add_argument("--rollouts", type=int, help="simulated healthy rollouts, for exposure")
+    parser.add_argument("--repeats", type=int, help="real rollouts of each kind")
+    parser.add_argument("--replicas", type=int, help="of each release in real rollouts")
+    parser.add_argument("--rung", type=float, help="seconds of each step of real rollouts")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     given = parser.parse_args(arguments)
     quick = bool(given.quick)
@@ -65,6 +74,9 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         commits=given.commits or (3 if quick else 5),
         windows=given.windows or (2 if quick else 5),
         rollouts=given.rollouts or (100 if quick else 1000),
+        repeats=given.repeats or (3 if quick else 5),
+        replicas=given.replicas or (4 if quick else 10),
+        rung=given.rung or (3.0 if quick else 5.0),
         json=given.json,
     )
 
