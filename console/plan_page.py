@@ -110,7 +110,7 @@ def _print_rollout(rollout: RolloutPlan) -> None:
     for stop in _told(rollout):
         after = f"after {duration(stop.after_s)}" if stop.after_s else "at once"
         waits = f"  ({stop.waits_for})" if stop.waits_for not in ("", "acknowledgement") else ""
-        prose(f"{after:<12}{shares(stop.split)}{waits}", 6)
+        prose(f"{after:<10}  {shares(stop.split)}{waits}", 6)
     approvals = f" and {count(rollout.approvals, 'approval')}" if rollout.approvals else ""
     lasts = rollout.earliest_finish_s
     finish = f"{f'{duration(lasts)} after' if lasts else 'as soon as'} its replicas are ready{approvals}"

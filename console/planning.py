@@ -15,7 +15,7 @@ from reconciler.conditions import assess
 from reconciler.decide import decide
 from reconciler.facts import removal
 from reconciler.plan import Plan, Seen, Want
-from reconciler.refusals import active, against
+from reconciler.refusals import active, against, shunned
 from reconciler.removal import held
 from reconciler.run import Refusal
 from reconciler.split import Split
@@ -98,7 +98,7 @@ def entry(want: Want, seen: Seen, memory: Memory, now: datetime) -> plans.PlanEn
     plan = decide(want, seen, memory, now)
     target = None if removal(want) else (plan.memory.spec if plan.memory else None)
     present = {name: release.wanted for name, release in (seen.releases or {}).items() if release.wanted}
-    asked = {found.release.name: found.instance_count for found in target.deployments} if target else {}
+    asked = _asked(memory, target)
     changes = tuple(_changes(memory, seen, target))
     return plans.PlanEntry(
         endpoint=memory.endpoint,
@@ -115,6 +115,16 @@ def entry(want: Want, seen: Seen, memory: Memory, now: datetime) -> plans.PlanEn
         problems=tuple(ProblemShape.of(problem) for problem in want.problems),
         waits=_waits(want, memory, plan),
     )
+
+
+def _asked(memory: Memory, target: EndpointSpec | None) -> dict[str, int]:
+    """Replicas by release, without releases that were refused: those are not started."""
+    if target is None:
+        return {}
+    shun = shunned(memory, target.policy)
+    return {
+        found.release.name: found.instance_count for found in target.deployments if found.release.name not in shun
+    }
 
 
 def _replicas(present: Mapping[str, int], asked: Mapping[str, int]) -> Iterator[plans.ReplicaMove]:
@@ -211,7 +221,8 @@ def _deployment_changes(memory: Memory, seen: Seen, deployment: DeploymentSpec) 
     if live != release:
         yield _release_change(memory, live, deployment)
     running = (seen.releases or {}).get(release)
-    if running is not None and running.wanted != deployment.instance_count:
+    shun = shunned(memory, memory.spec.policy) if memory.spec else frozenset()
+    if running is not None and running.wanted != deployment.instance_count and release not in shun:
         yield _change(f"{name} instance_count", running.wanted, deployment.instance_count, "live at once")
     before = memory.spec.deployment(name) if memory.spec else None
     for field_name in ("max_queue_wait_ms", "scale_settings", "tags", "description") if before else ():

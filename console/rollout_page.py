@@ -140,6 +140,12 @@ def _clock(moment: datetime) -> str:
     return f"{moment.astimezone():{CLOCK}}"
 
 
+def is_as_asked(found: RolloutShape) -> bool:
+    """Whether what is settled is what Git asks for: nothing refused, held or wrong stands against it."""
+    standing = {refusal.reason for refusal in found.refused} | {"InvalidSpec", "RemovalHeld"}
+    return found.state == "settled" and not (found.because and found.because[-1].reason in standing)
+
+
 def line(found: RolloutShape) -> str:
     """The rollout on one line, for where there is no terminal."""
     why = f"  {found.because[-1].reason}: {gist(found.because[-1].message)}" if found.because else ""

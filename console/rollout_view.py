@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from console import checked, rollouts
 from console.views import Subject, live_split, percent
 from reconciler import ladder
+from reconciler.calendar import opening
 from reconciler.refusals import active
 from reconciler.run import Refusal, Run, Said, Watch
 from reconciler.split import Split, split_at
@@ -22,7 +23,7 @@ def rollout(subject: Subject, because: Because, now: datetime) -> rollouts.Rollo
     live = live_split(memory, seen)
     source, target = _ends(memory, live)
     policy = run.policy if run else _asked(memory)
-    left = remaining(run, now) if run else None
+    finish = earliest_finish(run, policy, now) if run else None
     return rollouts.RolloutShape.model_validate(
         {
             "endpoint": memory.endpoint,
@@ -44,9 +45,9 @@ def rollout(subject: Subject, because: Because, now: datetime) -> rollouts.Rollo
             "moved": run.fraction / 100 if run else 0,
             "started": run.started if run else None,
             "step_ends": ladder.deadline_of(run) if run else None,
-            "earliest_finish": now + left if left is not None else None,
+            "earliest_finish": finish,
             "approvals": _approvals(run) if run else 0,
-            "unproven": run.unproven if run else False,
+            "unproven": run.unproven if run else _is_unproven(memory),
             "watch": _watch(memory),
             "replicas": tuple(_replicas(subject)),
             "at": now,
@@ -56,6 +57,22 @@ def rollout(subject: Subject, because: Because, now: datetime) -> rollouts.Rollo
 
 def _asked(memory: Memory) -> RolloutPolicy:
     return memory.spec.policy if memory.spec else BUILT_IN
+
+
+def earliest_finish(run: Run, policy: RolloutPolicy, now: datetime) -> datetime | None:
+    """When a move can be over; None: somebody has to approve, or no window is to come, so nobody knows."""
+    left, calendar = remaining(run, now), opening(policy, now)
+    if left is None or calendar.is_open:
+        return None if left is None else now + left
+    if calendar.until is None:
+        return None
+    here = max(timedelta(), (ladder.deadline_of(run) or now) - now)
+    return now + max(here, calendar.until - now) + left - here
+
+
+def _is_unproven(memory: Memory) -> bool:
+    watch = memory.phase.watch if isinstance(memory.phase, Settled) else None
+    return watch is not None and watch.unproven
 
 
 def remaining(run: Run, now: datetime) -> timedelta | None:
@@ -132,8 +149,8 @@ def tell(step: Step | None) -> str:  # noqa: PLR0911 (one for each kind of step)
 
 def duration(seconds: float) -> str:
     """`90` → `1m30s`; parts of a second are kept below a minute."""
-    if seconds < 60:  # noqa: PLR2004
-        return f"{seconds:g}s"
+    if round(seconds, 1) < 60:  # noqa: PLR2004
+        return f"{round(seconds, 1):g}s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     parts = ((hours, "h"), (minutes, "m"), (rest, "s"))

@@ -69,8 +69,10 @@ def endpoint_detail(subject: Subject, address: Address) -> shapes.EndpointDetail
 
 
 def live_split(memory: Memory, seen: Seen) -> Split:
-    """The split that Envoy serves, as far as it has confirmed one."""
-    if seen.route is None or seen.route.route is None:
+    """The split that Envoy serves, as far as it has confirmed one; until it has answered, what it was shown."""
+    if seen.route is None:
+        return memory.route.split if memory.route else ()
+    if seen.route.route is None:
         return ()
     if not seen.route.settled and isinstance(memory.phase, Shifting):
         run = memory.phase.run

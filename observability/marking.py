@@ -77,8 +77,9 @@ def sum_up(found: Marks) -> Outcome:
     """The verdict on all marks, in words: "3 of 50 answers change, at most by 0.4"."""
     failed = [one for one in found.marks if one.fault and not one.shared]
     beyond = [one for one in found.marks if one.change and one.change.beyond]
+    changed_too_much = len(beyond) > (found.checks.max_changed or 0)
     parts = [
-        _failures(found, failed),
+        "" if changed_too_much and not failed else _failures(found, failed),
         _changes(found),
         _beyond(found, beyond),
         _shared(found),
@@ -86,7 +87,7 @@ def sum_up(found: Marks) -> Outcome:
         f"not compared with the stable release: {found.uncompared}" if found.uncompared else "",
     ]
     message = "; ".join(part for part in parts if part)
-    if failed or len(beyond) > (found.checks.max_changed or 0):
+    if failed or changed_too_much:
         return Outcome(Verdict.BAD, message)
     if found.stopped or found.uncompared:
         return Outcome(Verdict.ERROR, message)

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Literal
 
 from reconciler.plan import Seen, Want
-from reconciler.refusals import active, against
+from reconciler.refusals import active, against, shunned
 from reconciler.routing import project, serves_alike
 from reconciler.run import Refusal
 from reconciler.split import describe
-from reconciler.state import Condition, Memory, Removing, Settled, split_of
+from reconciler.state import Condition, Memory, Removing, Reverting, Settled, split_of
 from reconciler.target import target_split
 from runtime.replica import Blame, ReleaseSeen, ReplicaState, Stage
 from spec.catalog import DeploymentSpec
@@ -31,6 +31,10 @@ class Health:
 
 def assess(deployment: DeploymentSpec, memory: Memory, seen: Seen) -> Health:
     """The state of the release that Git asks for in this deployment."""
+    refusal = _refusal_of(deployment.release.name, memory)
+    if refusal is not None:
+        message = f"{deployment.release.name} was refused: {refusal.message}"
+        return Health(deployment.name, ready=False, failed=True, reason=refusal.reason, message=message)
     release = (seen.releases or {}).get(deployment.release.name)
     if release is None or release.preparation.stage is not Stage.PREPARED:
         return _unprepared(deployment, release)
@@ -47,6 +51,16 @@ def assess(deployment: DeploymentSpec, memory: Memory, seen: Seen) -> Health:
     count = deployment.instance_count
     message = f"{count} replica{'s are' if count != 1 else ' is'} ready"
     return Health(name, ready=True, failed=False, reason="Serving", message=message)
+
+
+def _refusal_of(release: str, memory: Memory) -> Refusal | None:
+    """What keeps a release from being started, if it was refused, and traffic is not on its way back from it."""
+    if memory.spec is None or isinstance(memory.phase, Reverting):
+        return None
+    if release not in shunned(memory, memory.spec.policy):
+        return None
+    found = (refusal for refusal in active(memory, memory.spec.policy) if release in refusal.guilty)
+    return next(found, None)
 
 
 def _unprepared(deployment: DeploymentSpec, release: ReleaseSeen | None) -> Health:

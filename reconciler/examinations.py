@@ -8,8 +8,8 @@ from observability.verdict import Verdict
 from reconciler.clock import Clock
 from reconciler.plan import Examine
 from reconciler.ports import Examiner
-from reconciler.run import Run
-from reconciler.state import Memory, run_of
+from reconciler.split import Split
+from reconciler.state import Memory, Settled, run_of, trial_of
 from reconciler.trial import Examined, Key
 from router.table import Backend
 from spec.errors import HeadgateError
@@ -73,8 +73,8 @@ class Examinations:
 
 def describe_examination(memory: Memory, one: Examine) -> Examination:
     """Everything that an examiner needs, from the route last decided and from Git. Pure."""
-    run = run_of(memory.phase)
-    gate = run.policy.gate(one.gate) if run else None
+    run, judged = run_of(memory.phase), run_of(memory.phase) or trial_of(memory.phase)
+    gate = judged.policy.gate(one.gate) if judged else None
     warm_up = run.rung if run and isinstance(run.rung, WarmUp) else None
     backends = {backend.release: backend for backend in (memory.route.backends if memory.route else ())}
     own = backends.get(one.release.name)
@@ -84,7 +84,7 @@ def describe_examination(memory: Memory, one: Examine) -> Examination:
         endpoint=memory.endpoint,
         release=one.release.name,
         replicas=_open(own),
-        stable=_open(_stable(run, one.release.deployment, backends)),
+        stable=_open(_stable(_proven(memory), one.release.deployment, backends)),
         paths=own.paths if own else ("/score", "/swagger.json", "/"),
         checks=deployment.checks if deployment else None,
         url=gate.url if gate else "",
@@ -98,11 +98,21 @@ def _open(backend: Backend | None) -> tuple[Address, ...]:
     return tuple((host.address, host.port) for host in (backend.hosts if backend else ()) if not host.draining)
 
 
-def _stable(run: Run | None, deployment: str, backends: Mapping[str, Backend]) -> Backend | None:
+def _proven(memory: Memory) -> Split:
+    """What a release on trial, or one that is watched, is compared with."""
+    run = run_of(memory.phase)
+    if run is not None:
+        return tuple((name, share) for name, share in run.source if name not in run.candidates)
+    match memory.phase:
+        case Settled(split=split, watch=watch) if watch is not None:
+            return tuple((name, share) for name, share in watch.previous if name not in watch.candidates(split))
+        case _:
+            return ()
+
+
+def _stable(proven: Split, deployment: str, backends: Mapping[str, Backend]) -> Backend | None:
     """The settled release of the same deployment, or the largest one."""
-    if run is None:
-        return None
-    settled = [(share, name) for name, share in run.source if name in backends and name not in run.candidates]
+    settled = [(share, name) for name, share in proven if name in backends]
     same = [name for _, name in settled if name.split("@", 1)[0] == deployment]
     names = same or [name for _, name in sorted(settled, reverse=True)]
     return backends[names[0]] if names else None

@@ -15,7 +15,7 @@ from reconciler.scale import ready
 from reconciler.split import Split
 from reconciler.state import Memory, Paused, Reverting, Settled, Shifting, Warming, run_of, split_of
 from reconciler.trial import Examined
-from spec.policy import BUILT_IN, WarmUp
+from spec.policy import BUILT_IN, Gate, WarmUp
 
 Kind = Literal["http", "checks", "warmup"]
 Wanted = tuple[str, str, Kind, datetime]
@@ -55,13 +55,15 @@ def _watched(watch: Watch, split: Split, seen: Seen, now: datetime) -> Watch:
 def _weigh(memory: Memory, seen: Seen, now: datetime) -> Memory:
     match memory.phase:
         case Settled(split, watch) if watch is not None:
-            return replace(memory, phase=Settled(split, trial.examine_watch(watch, split, now)))
+            return replace(memory, phase=Settled(split, trial.examine_watch(watch, split, seen.examined, now)))
         case Shifting(run) | Paused(run):
             return replace(memory, phase=replace(memory.phase, run=trial.examine_run(run, seen.examined, now)))
         case Reverting(carried=False, leaving=Run() as run):
             return replace(memory, phase=replace(memory.phase, leaving=trial.examine_run(run, seen.examined, now)))
         case Reverting(carried=False, left=left, leaving=Watch() as watch):
-            return replace(memory, phase=replace(memory.phase, leaving=trial.examine_watch(watch, left, now)))
+            return replace(
+                memory, phase=replace(memory.phase, leaving=trial.examine_watch(watch, left, seen.examined, now))
+            )
         case _:
             return memory
 
@@ -69,11 +71,12 @@ def _weigh(memory: Memory, seen: Seen, now: datetime) -> Memory:
 def examinations(memory: Memory, seen: Seen, now: datetime) -> tuple[Examine, ...]:
     """What has to be found out now, by requests of Headgate's own."""
     run = run_of(memory.phase)
-    if run is None or not run.source:
+    if run is not None and not run.source:
         return ()
     known = {found.ref.name: found.ref for found in memory.releases}
     there = ready(memory, seen)
-    wants = (one for one in _wanted(memory, run, seen, now) if one[1] in there and one[1] in known)
+    found = _wanted(memory, run, seen, now) if run is not None else _wanted_after(memory, seen, now)
+    wants = (one for one in found if one[1] in there and one[1] in known)
     return tuple(Examine(gate, known[release], kind, after) for gate, release, kind, after in wants)
 
 
@@ -90,7 +93,17 @@ def _wanted(memory: Memory, run: Run, seen: Seen, now: datetime) -> Iterator[Wan
             done = seen.examined.get((WARMUP, release))
             if done is None or done.at < run.entered:
                 yield WARMUP, release, "warmup", run.entered
-    for gate, release, after in trial.wanted(run, now):
+    yield from _unanswered(trial.wanted(run, now), seen)
+
+
+def _wanted_after(memory: Memory, seen: Seen, now: datetime) -> Iterator[Wanted]:
+    """What the gates of a watch need."""
+    if isinstance(memory.phase, Settled) and memory.phase.watch is not None:
+        yield from _unanswered(trial.wanted_by_watch(memory.phase.watch, memory.phase.split, now), seen)
+
+
+def _unanswered(wanted: Iterator[tuple[Gate, str, datetime]], seen: Seen) -> Iterator[Wanted]:
+    for gate, release, after in wanted:
         found = seen.examined.get((gate.name, release))
         if found is None or found.at <= after:
             yield gate.name, release, "http" if gate.metric == "http" else "checks", after
@@ -112,6 +125,7 @@ def _times(memory: Memory, seen: Seen, now: datetime) -> Iterator[datetime | Non
     match memory.phase:
         case Settled(watch=watch) if watch is not None:
             yield from _ends(watch)
+            yield trial.next_look(watch, now)
         case Reverting(carried=False, since=since, leaving=left):
             policy = memory.spec.policy if memory.spec else BUILT_IN
             yield max(since, seen.since or since) + timedelta(seconds=policy.progress_deadline_s)

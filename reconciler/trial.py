@@ -15,6 +15,9 @@ from spec.policy import Gate
 LEAST_EPISODE, EPISODES_SHARE = 500, 4
 """An episode of one split ends at so many requests, or at this part of all: their number grows as a logarithm."""
 
+EXAMINED = ("http", "checks")
+"""Metrics of gates that ask by themselves."""
+
 Key = tuple[str, str]
 """Gate and release."""
 
@@ -90,7 +93,7 @@ def examine_run(run: Run, found: Examinations, now: datetime) -> Run:
     for gate in run.policy.gates:
         for release in run.candidates:
             one = judge(gate, stages(run, release), alpha)
-            if gate.test == "threshold" or gate.metric in ("http", "checks"):
+            if gate.test == "threshold" or gate.metric in EXAMINED:
                 key = (gate.name, release)
                 mark = marks.get(key, Mark(gate.name, release, run.entered or now))
                 marks[key], one = _measure(gate, mark, stages(run, release), found.get(key), now)
@@ -99,41 +102,61 @@ def examine_run(run: Run, found: Examinations, now: datetime) -> Run:
     return replace(run, marks=kept, said=tuple(said))
 
 
-def examine_watch(watch: Watch, split: Split, now: datetime) -> Watch:
+def examine_watch(watch: Watch, split: Split, found: Examinations, now: datetime) -> Watch:
     """The watch with what its gates say of the promoted releases, held against the stable ones of the move."""
-    if now >= watch.watched_until and not watch.unproven:
-        return replace(watch, said=())
+    if not is_watched(watch, now):
+        return replace(watch, said=(), marks=())
     trial = watch.candidates(split)
     alpha = alpha_each(watch.policy) / max(1, len(trial))
-    said = tuple(
-        _said(gate, release, judge_frozen(gate, watch.evidence.tallies(release), watch.stable, alpha))
-        for gate in watch.policy.gates
-        if gate.metric in ("error_rate", "latency")
-        for release in trial
-    )
-    return replace(watch, said=said)
+    marks, said = {(mark.gate, mark.release): mark for mark in watch.marks}, []
+    for gate in watch.policy.gates:
+        for release in trial:
+            key = (gate.name, release)
+            if gate.metric in EXAMINED:
+                mark = marks.get(key, Mark(gate.name, release, now))
+                marks[key], one = _measure(gate, mark, (), found.get(key), now)
+            else:
+                one = judge_frozen(gate, watch.evidence.tallies(release), watch.stable, alpha)
+            said.append(_said(gate, release, one))
+    return replace(watch, said=tuple(said), marks=tuple(mark for _, mark in sorted(marks.items())))
+
+
+def is_watched(watch: Watch, now: datetime) -> bool:
+    """Whether a regression still returns to what was replaced."""
+    return watch.unproven or now < watch.watched_until
 
 
 def wanted(run: Run, now: datetime) -> Iterator[tuple[Gate, str, datetime]]:
     """Examinations that a run's gates need: gate, release, and how old an answer may be."""
-    if run.straight or not run.begun:
-        return
-    marks = {(mark.gate, mark.release): mark for mark in run.marks}
-    for gate in run.policy.gates:
-        if gate.metric not in ("http", "checks"):
+    if not run.straight and run.begun:
+        yield from _due(run.policy.gates, run.candidates, run.marks, run.entered or now, now)
+
+
+def wanted_by_watch(watch: Watch, split: Split, now: datetime) -> Iterator[tuple[Gate, str, datetime]]:
+    """Those that a watch needs."""
+    if is_watched(watch, now):
+        yield from _due(watch.policy.gates, watch.candidates(split), watch.marks, now, now)
+
+
+def _due(
+    gates: tuple[Gate, ...], releases: tuple[str, ...], marks: tuple[Mark, ...], begin: datetime, now: datetime
+) -> Iterator[tuple[Gate, str, datetime]]:
+    known = {(mark.gate, mark.release): mark for mark in marks}
+    for gate in gates:
+        if gate.metric not in EXAMINED:
             continue
-        for release in run.candidates:
-            mark = marks.get((gate.name, release))
-            due = (mark.since if mark else run.entered or now) + timedelta(seconds=gate.interval_s)
+        for release in releases:
+            mark = known.get((gate.name, release))
+            due = (mark.since if mark else begin) + timedelta(seconds=gate.interval_s)
             first = mark is None or not mark.message
             if first or now >= due:
                 yield gate, release, mark.since if mark else now
 
 
-def next_look(run: Run, now: datetime) -> datetime | None:
+def next_look(trial: Run | Watch, now: datetime) -> datetime | None:
     """When a gate that measures at intervals is due next."""
-    lengths = {gate.name: timedelta(seconds=gate.interval_s) for gate in run.policy.gates}
-    due = (mark.since + lengths[mark.gate] for mark in run.marks if mark.gate in lengths)
+    lengths = {gate.name: timedelta(seconds=gate.interval_s) for gate in trial.policy.gates}
+    due = (mark.since + lengths[mark.gate] for mark in trial.marks if mark.gate in lengths)
     return min((time for time in due if time > now), default=None)
 
 
@@ -155,7 +178,7 @@ def _measure(
     gate: Gate, mark: Mark, found: tuple[Stage, ...], examined: Examined | None, now: datetime
 ) -> tuple[Mark, Judgement]:
     """Take a measurement where one is due, and say what all of them make of the release."""
-    if gate.metric in ("http", "checks"):
+    if gate.metric in EXAMINED:
         if examined is None or examined.at < mark.since or (mark.message and examined.at == mark.since):
             return mark, _standing(gate, mark)
         taken = Judgement(examined.verdict, "Measured", examined.message)

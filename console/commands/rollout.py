@@ -34,7 +34,7 @@ def watch(
     as_json: JsonOption = False,
     **flags: object,
 ) -> None:
-    """Watch a rollout until it has settled. Exits 1 if what Git asks for was refused."""
+    """Watch a rollout until it has settled. Exits 1 if it settled on something else than what Git asks for."""
     from console import pages, rollout_page
     from console.session import connect
 
@@ -48,7 +48,7 @@ def watch(
                 pages.print_line(last)
                 if last.state == "settled" and not goes_on:
                     break
-    if last is None or last.refused:
+    if last is None or not rollout_page.is_as_asked(last):
         raise typer.Exit(Exit.PROBLEM)
 
 

@@ -21,7 +21,7 @@ from spec.fields import STEPS, Float, Int, Str, between, choice, reject
 from spec.findings import Scope
 from spec.near import near
 from spec.policy import WHOLE, AwaitGate, Gate, Mirror, Pause, Preview, Step, WarmUp, Weight
-from spec.rollout.words import DAY, MONTH, HeaderName, HeaderValue, Own, Share, duration, whole_percent
+from spec.rollout.words import DAY, MONTH, HeaderName, HeaderValue, Own, Pace, Period, Share, duration, whole_percent
 
 MAX_STEPS = 100
 APPROVAL = "approval"
@@ -146,14 +146,27 @@ class Ladder(Own):
     start: Share | None = Field(
         default=None, description="The first share in percent; not given: `every` (linear), 1 (exponential)."
     )
-    every: Share | None = Field(
-        default=None, description="Linear: so many percent more at each step; 10 if not given."
+    every: Pace | None = Field(
+        default=None,
+        description="Linear: so many percent more at each step (10). A duration is `for` by another name.",
     )
     factor: Float | None = Field(default=None, description="Exponential: so many times more; 2 if not given.")
     max: Share | None = Field(
         default=None, description="The last share before the rest of the move: 50 if not given."
     )
-    for_s: Annotated[float, duration(0, MONTH)] = Field(alias="for", description="Stay at least so long on each.")
+    for_s: Annotated[float, duration(0, MONTH)] | None = Field(
+        default=None, alias="for", description="Stay at least so long on each; required, unless `every` says it."
+    )
+
+    @property
+    def grows(self) -> int | None:
+        """Hundredths of a percent more at each step, where that is said."""
+        return self.every if isinstance(self.every, int) else None
+
+    @property
+    def lasts(self) -> float | None:
+        """Seconds on each step."""
+        return self.every.seconds if isinstance(self.every, Period) else self.for_s
 
 
 def _form(value: object) -> str | None:
@@ -246,8 +259,13 @@ def _check_gates(scope: Scope, steps: tuple[Step, ...], gates: tuple[Gate, ...])
 
 def _climb(scope: Scope, fields: Ladder) -> tuple[Step, ...]:
     is_linear = fields.ladder == "linear"
-    alien = "factor" if is_linear else "every"
-    if getattr(fields, alien) is not None:
+    alien, given = ("factor", fields.factor) if is_linear else ("every", fields.grows)
+    if fields.lasts is None:
+        scope.error("A ladder needs `for`: how long each of its steps lasts, 2m for one.", "ladder")
+        return ()
+    if isinstance(fields.every, Period) and fields.for_s is not None:
+        scope.error("`every` with a duration and `for` say the same: delete one.", "every")
+    if given is not None:
         scope.error(f"`{scope.name(alien)}` has no meaning in a ladder that is {fields.ladder}: delete it.", alien)
     if fields.factor is not None and fields.factor <= 1:
         scope.error("`factor` must be above 1.", "factor", found=fields.factor, allowed="above 1")
@@ -255,12 +273,12 @@ def _climb(scope: Scope, fields: Ladder) -> tuple[Step, ...]:
     shares = list(_rungs(fields, is_linear=is_linear))
     if len(shares) > MAX_STEPS:
         scope.error(f"This ladder has more than {MAX_STEPS} steps: let it grow faster.", "ladder")
-    return tuple(Weight(share, fields.for_s) for share in shares)
+    return tuple(Weight(share, fields.lasts) for share in shares)
 
 
 def _rungs(fields: Ladder, *, is_linear: bool) -> Iterator[int]:
     """Shares below `max`, each above the one before, and `max`; one more than `MAX_STEPS` at most."""
-    top, every, factor = fields.max or _TOP, fields.every or _EVERY, Decimal(str(fields.factor or 2))
+    top, every, factor = fields.max or _TOP, fields.grows or _EVERY, Decimal(str(fields.factor or 2))
     exact = Decimal(fields.start or (every if is_linear else _START))
     last = 0
     for _ in range(MAX_STEPS):

@@ -1,6 +1,7 @@
 """Types of fields in policies and checks: durations, shares, proportions, names and headers."""
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, ClassVar
 
@@ -72,6 +73,22 @@ def _share(value: object) -> int:
     return int(hundredths)
 
 
+@dataclass(frozen=True, slots=True)
+class Period:
+    """How long each step of a ladder lasts."""
+
+    seconds: float
+
+
+def _pace(value: object) -> int | Period:
+    found = seconds(value) if isinstance(value, str) and decimal(value) is None else None
+    if found is None:
+        return _share(value)
+    if not 0 <= found <= MONTH:
+        raise reject(f"must be from 0s to {spell(MONTH)}.", f"0s to {spell(MONTH)}", "headgate")
+    return Period(found)
+
+
 def whole_percent(low: int, high: int) -> object:
     """Annotation for a percentage without decimals."""
 
@@ -133,6 +150,12 @@ Share = Annotated[
     int, BeforeValidator(_share), WithJsonSchema({"type": ["number", "string"], "examples": [10, "0.5%"]})
 ]
 """A share in hundredths of a percent, written as percent."""
+Pace = Annotated[
+    int | Period,
+    BeforeValidator(_pace),
+    WithJsonSchema({"type": ["number", "string"], "examples": [10, "2m"]}),
+]
+"""A share as above, or how long each lasts."""
 Label = Annotated[Str, AfterValidator(_label)]
 HeaderName = Annotated[str, BeforeValidator(_header), WithJsonSchema({"type": "string"})]
 HeaderValue = Annotated[str, BeforeValidator(_value), WithJsonSchema({"type": ["string", "number"]})]

@@ -27,7 +27,7 @@ from reconciler.run import Refusal, Run, Said, Watch
 from reconciler.state import Memory, Paused, Phase, Removing, Reverting, Settled, Shifting, Warming
 from router.table import EndpointRoute, KeyAuth, RouteSeen
 from spec.catalog import EndpointSpec
-from spec.policy import AwaitGate, Mirror, Pause, Preview, RolloutPolicy, WarmUp, Weight
+from spec.policy import AwaitGate, Freeze, Mirror, Pause, Preview, RolloutPolicy, WarmUp, Weight
 
 if TYPE_CHECKING:
     from conftest import FakeService
@@ -81,6 +81,27 @@ def test_nobody_knows_when_a_move_ends_that_somebody_has_to_approve() -> None:
     timed = replace(LADDER, steps=(Weight(1000, 60), Pause(30), Weight(5000, 300)))
     assert view(Shifting(run_at(0, 1000, timed))).earliest_finish == NOW + timedelta(seconds=40 + 30 + 300)
     assert view(Warming(run_at(-1, 0, timed))).earliest_finish == NOW + timedelta(seconds=390)
+
+
+def test_a_move_cannot_end_before_the_next_window_opens() -> None:
+    opens = NOW + timedelta(hours=5)
+    shut = replace(LADDER, steps=(Weight(1000, 60), Weight(5000, 300)), freezes=(Freeze(START, END, "audit"),))
+    spec = replace(SPEC, policy=shut)
+    assert view(Shifting(run_at(0, 1000, shut)), spec=spec).earliest_finish == opens + timedelta(seconds=300)
+    slow = replace(shut, steps=(Weight(1000, 36_000), Weight(5000, 300)))
+    late = view(Shifting(run_at(0, 1000, slow)), spec=replace(SPEC, policy=slow)).earliest_finish
+    assert late == NOW + timedelta(seconds=36_000 - 20 + 300)
+    never = replace(shut, freezes=(), windows=())
+    assert view(Shifting(run_at(0, 1000, never)), spec=spec).earliest_finish is not None
+
+
+START, END = "2026-11-22T00:00:00", "2026-11-22T08:00:00"
+
+
+def test_until_envoy_has_answered_what_it_was_shown_is_told() -> None:
+    route = EndpointRoute("iris", KeyAuth("a", "b"), split=NEW)
+    subject = Subject(Memory("iris", Settled(NEW), SPEC, route=route), Seen(None, None), None)
+    assert rollout(subject, (), NOW).split == {"blue@2": 100.0}
 
 
 @pytest.mark.parametrize(
@@ -186,8 +207,12 @@ def test_watch_tells_each_change_once_until_it_has_settled(run: Run_, live: "Fak
 
 def test_watch_is_1_where_git_asks_for_what_was_refused(run: Run_, live: "FakeService") -> None:
     refusal = RefusalShape(to={"blue@2": 100.0}, releases=("blue@2",), reason="GateFailed", message="5", at=NOW)
-    live.moves = [view(Settled(OLD)).model_copy(update={"refused": (refusal,)})]
+    because = (Reason(reason="GateFailed", message="blue@2 was refused: 5"),)
+    live.moves = [view(Settled(OLD)).model_copy(update={"refused": (refusal,), "because": because})]
     assert run("rollout", "watch", "iris").code == 1
+    as_asked = (Reason(reason="AsAsked", message="the split is what Git asks for"),)
+    live.moves = [view(Settled(OLD)).model_copy(update={"refused": (refusal,), "because": as_asked})]
+    assert run("rollout", "watch", "iris").code == 0
 
 
 @pytest.mark.parametrize(

@@ -287,15 +287,15 @@ class TestWatch:
 
     @pytest.mark.parametrize(("seconds", "verdicts"), [(49.9, [Verdict.BAD]), (50, []), (99, [])])
     def test_until_it_ends(self, seconds: float, verdicts: list[Verdict]) -> None:
-        found = trial.examine_watch(self.watch(tally(0, 100)), NEW, after(seconds))
+        found = trial.examine_watch(self.watch(tally(0, 100)), NEW, {}, after(seconds))
         assert [one.verdict for one in found.said] == verdicts
 
     def test_an_unproven_one_has_no_end(self) -> None:
-        found = trial.examine_watch(self.watch(tally(0, 100), unproven=True), NEW, after(9999))
+        found = trial.examine_watch(self.watch(tally(0, 100), unproven=True), NEW, {}, after(9999))
         assert found.said[0].verdict is Verdict.BAD
 
     def test_a_good_one(self) -> None:
-        found = trial.examine_watch(self.watch(tally(5000)), NEW, after(1))
+        found = trial.examine_watch(self.watch(tally(5000)), NEW, {}, after(1))
         assert found.said[0].verdict is not Verdict.BAD
 
     def test_promoted_releases_share_the_false_alarm_rate(self) -> None:
@@ -305,8 +305,16 @@ class TestWatch:
         assert counts[0] < crowd[0]
 
     def verdict(self, failed: int, split: Split) -> Verdict:
-        found = trial.examine_watch(self.watch(tally(200 - failed, failed)), split, after(1))
+        found = trial.examine_watch(self.watch(tally(200 - failed, failed)), split, {}, after(1))
         return found.said[0].verdict
 
-    def test_only_live_requests_are_judged(self) -> None:
-        assert trial.examine_watch(self.watch(tally(0, 100), CONFIRM), NEW, after(1)).said == ()
+    def test_what_asks_by_itself_goes_on_asking(self) -> None:
+        first = trial.examine_watch(self.watch(tally(0, 100), CONFIRM), NEW, {}, after(1))
+        assert [(one.verdict, one.message) for one in first.said] == [(Verdict.INCONCLUSIVE, "not measured yet")]
+        assert [since for _, _, since in trial.wanted_by_watch(first, NEW, after(1))] == [after(1)]
+        bad = {("confirm", "blue@2"): Examined(after(2), Verdict.BAD, "answered 500")}
+        second = trial.examine_watch(first, NEW, bad, after(2))
+        assert (second.marks[0].failures, second.said[0].samples) == (1, 1)
+        assert list(trial.wanted_by_watch(second, NEW, after(3))) == []
+        assert trial.next_look(second, after(3)) == after(12)
+        assert list(trial.wanted_by_watch(second, NEW, after(50))) == []

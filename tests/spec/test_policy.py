@@ -107,6 +107,8 @@ gates: [{name: errors, max: 1%}]
         ("{ladder: linear, for: 30s}", [1000, 2000, 3000, 4000, 5000]),
         ("{ladder: linear, start: 1, every: 20, max: 50, for: 30s}", [100, 2100, 4100, 5000]),
         ("{ladder: linear, start: 60, for: 30s}", [5000]),
+        ("{ladder: linear, max: 20, every: 30s}", [1000, 2000]),
+        ("{ladder: exponential, max: 2, every: 30s}", [100, 200]),
     ],
 )
 def test_ladders(ladder: str, weights: list[int]) -> None:
@@ -238,6 +240,9 @@ PROBLEMS = [
     ("steps: {ladder: exponential, every: 2, for: 1s}", "3:37", "steps.every", "a ladder that is exponential"),
     ("steps: {ladder: exponential, factor: 1, for: 1s}", "3:38", "steps.factor", "above 1"),
     ("steps: {ladder: linear, every: 0.1, for: 1s}", "3:17", "steps.ladder", "more than 100 steps"),
+    ("steps: {ladder: linear}", "3:17", "steps.ladder", "A ladder needs `for`"),
+    ("steps: {ladder: linear, every: 2m, for: 1s}", "3:32", "steps.every", "delete one"),
+    ("steps: {ladder: linear, every: 40d}", "3:32", "steps.every", "must be from 0s to"),
     ("steps: {ladder: linaer, for: 1s}", "3:17", "steps.ladder", "Did you mean `linear`?"),
     ("steps: {lader: linear, for: 1s}", "3:8", "steps.ladder", "missing and required"),
     ("gates: [{name: a}]", "3:9", "gates.0", "needs `max`, or `compare: stable`"),
