@@ -283,7 +283,7 @@ class Reconciler:
     def _examine(self, name: str, plan: Plan) -> None:
         if plan.memory is None:
             self.examinations.forget(name)
-        elif run_of(plan.memory.phase) is None:
+        elif run_of(plan.memory.phase) is None and not plan.examinations:
             self.examinations.settle(plan.memory)
         else:
             self.examinations.start(plan.memory, plan.examinations)

@@ -11,7 +11,7 @@ from rig import Rig
 from observability.examination import Examination, Outcome
 from observability.verdict import Verdict
 from reconciler.facts import CHECKS
-from reconciler.state import Shifting, Warming
+from reconciler.state import Settled, Shifting, Warming
 from reconciler.trial import Examined
 
 POLICY = dedent("""\
@@ -212,3 +212,31 @@ async def test_the_last_outcome_stays_as_long_as_its_release(rig: Rig, examiner:
         await rig.until(lambda: len(said(rig)) == 1)
         assert said(rig)[0].message == SAID
     assert len(examiner.examined) == 2
+
+
+GATED = dedent("""\
+    kind: rollout_policy
+    name: gated
+    steps: [{gate: answers}, {weight: 50}]
+    gates: [{name: answers, metric: checks, interval: 1s}]
+    """)
+
+
+async def test_a_gate_of_checks_is_asked_before_the_first_share_and_again_after_promotion(
+    rig: Rig, examiner: MemoryExaminer
+) -> None:
+    rig.clock = clock = MovableClock()
+    examiner.outcome = Outcome(Verdict.GOOD, SAID)
+    stable = await settle(rig)
+    rig.source.push(files(2) | {"policy.yml": GATED})
+    await rig.until(lambda: stable not in shares(rig) and isinstance(phase(rig), Settled))
+    before = len(examiner.examined)
+    assert before >= 3
+    clock.ahead += timedelta(seconds=2)
+    examiner.outcome = Outcome(Verdict.BAD, "1 of 50 checks fails")
+    rig.reconciler.queue.add("fraud")
+    await rig.until(lambda: rig.status("fraud") == "False Regressed")
+    assert shares(rig) == {stable: 10_000}
+    last = examiner.examined[-1]
+    assert (last.kind, len(last.stable)) == ("checks", 1)
+    assert last.checks is not None
