@@ -5,6 +5,7 @@ import ssl
 import threading
 import time
 from collections import Counter
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -21,17 +22,20 @@ class Answer:
     status: int
     seconds: float
     text: str = ""
+    client: int = 0
 
 
 @dataclass
 class Load:
-    """`rate` requests a second in a thread of its own, from `with` to its end."""
+    """`rate` requests a second in a thread of its own, from `with` to its end, by clients that keep their cookies."""
 
     uri: str
     headers: dict[str, str]
     ca: Path | None = None
     rate: float = 20.0
     body: str = '{"data": [1]}'
+    clients: int = 1
+    """They take turns."""
     answers: list[Answer] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -60,18 +64,25 @@ class Load:
     async def _run(self) -> None:
         verify = ssl.create_default_context(cafile=str(self.ca)) if self.ca else False
         limits = httpx.Limits(max_connections=200, max_keepalive_connections=20)
-        async with httpx.AsyncClient(verify=verify, limits=limits, timeout=30, trust_env=False) as client:
+        async with AsyncExitStack() as stack:
+            clients = [
+                await stack.enter_async_context(
+                    httpx.AsyncClient(verify=verify, limits=limits, timeout=30, trust_env=False)
+                )
+                for _ in range(self.clients)
+            ]
             pending: set[asyncio.Task[None]] = set()
             begun, sent = time.monotonic(), 0
             while not self._stop.is_set():
-                task = asyncio.create_task(self._one(client))
+                number = sent % self.clients
+                task = asyncio.create_task(self._one(clients[number], number))
                 pending.add(task)
                 task.add_done_callback(pending.discard)
                 sent += 1
                 await asyncio.sleep(max(0.0, begun + sent / self.rate - time.monotonic()))
             await asyncio.gather(*pending)
 
-    async def _one(self, client: httpx.AsyncClient) -> None:
+    async def _one(self, client: httpx.AsyncClient, number: int) -> None:
         at = time.time()
         begun = time.monotonic()
         try:
@@ -79,4 +90,4 @@ class Load:
             status, text = response.status_code, response.text
         except httpx.HTTPError as error:
             status, text = 0, repr(error)
-        self.answers.append(Answer(at, status, time.monotonic() - begun, text))
+        self.answers.append(Answer(at, status, time.monotonic() - begun, text, number))

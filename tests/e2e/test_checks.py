@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from installation import Installation, deployment_yaml, endpoint_yaml
+from rollouts import reasons
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
@@ -76,12 +77,6 @@ def confirming() -> Iterator[tuple[str, list[str]]]:
         yield f"http://127.0.0.1:{server.server_port}/ok", asked
         server.shutdown()
         thread.join()
-
-
-def reasons(headgate: Installation) -> dict[str, str]:
-    """Every reason of every event, with its last message."""
-    events = headgate.json("events", "fraud")["events"]
-    return {reason: message for event in events for reason, message in event["because"].items()}
 
 
 def test_checks_decide_before_the_first_share(headgate: Installation) -> None:

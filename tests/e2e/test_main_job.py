@@ -1,13 +1,13 @@
 """The main job on real parts: Git, Envoy, replicas and load; every response is counted."""
 
 import json
-import os
 import signal
 import time
 
 import psutil
 import pytest
 from installation import Installation, deployment_yaml, endpoint_yaml, score
+from processes import await_replicas, processes_of, replicas
 
 RAISES = """
 def init():
@@ -26,40 +26,6 @@ def one_endpoint(answer: str = "one", count: int = 1, name: str = "fraud", extra
         f"{name}/blue.yml": deployment_yaml(name, "blue", "./src", count),
         f"{name}/src/score.py": score(answer, extra),
     }
-
-
-def replicas(headgate: Installation, name: str = "fraud") -> list[psutil.Process]:
-    """The leading process of each replica, by the identity in its environment."""
-    installation = (headgate.state / "installation").read_text().strip()
-    found = []
-    for process in psutil.process_iter():
-        try:
-            environ = process.environ()
-        except psutil.Error:
-            continue
-        mine = environ.get("HEADGATE_INSTALLATION") == installation
-        if (
-            mine
-            and environ.get("HEADGATE_RELEASE", "").startswith(f"{name}/")
-            and os.getsid(process.pid) == process.pid
-        ):
-            found.append(process)
-    return found
-
-
-def await_replicas(headgate: Installation, count: int, name: str = "fraud") -> None:
-    """Replicas that leave get a moment to answer what they have: the longest request, and the look after it."""
-    deadline = time.monotonic() + 60
-    while len(found := replicas(headgate, name)) != count:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.2)
-
-
-def processes_of(headgate: Installation, name: str = "") -> list[psutil.Process]:
-    """Processes whose command line names the state directory."""
-    found = psutil.process_iter(["cmdline", "name"])
-    state = str(headgate.state)
-    return [each for each in found if state in " ".join(each.info["cmdline"] or []) and name in each.info["name"]]
 
 
 def test_a_push_becomes_a_live_authenticated_endpoint(headgate: Installation) -> None:

@@ -1,69 +1,16 @@
 """Rollouts on real parts: Git, Envoy, replicas and load; every response is counted, the transitions included."""
 
-import json
 import time
-from collections import Counter
-from collections.abc import Callable
 
 import pytest
-from installation import Installation, deployment_yaml, endpoint_yaml, score
-from load import Load
+from installation import Installation
+from rollouts import FAILS, answers, await_rollout, files, live, policy, rollout, splits, up
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
-GATES = [{"name": "not-worse", "metric": "error_rate", "compare": "stable"}]
-LADDER = {
-    "kind": "rollout_policy",
-    "name": "ladder",
-    "endpoints": ["fraud"],
-    "steps": [{"weight": 10, "for": "2s"}, {"weight": 50, "for": "2s"}],
-    "gates": GATES,
-    "keep_previous": "60s",
-    "watch": "60s",
-}
-FAILS = """
-def run(raw):
-    raise RuntimeError("a bad release")
-"""
-
-
-def files(answer: str, extra: str = "", count: int = 1) -> dict[str, str]:
-    return {
-        "fraud/endpoint.yml": endpoint_yaml("fraud", {"blue": 100}),
-        "fraud/blue.yml": deployment_yaml("fraud", "blue", "./src", count),
-        "fraud/src/score.py": score(answer, extra),
-    }
-
-
-def policy(**more: object) -> dict[str, str]:
-    return {"policy-fraud.yml": json.dumps(LADDER | more)}
-
-
-def rollout(headgate: Installation) -> dict:
-    return headgate.json("rollout", "status", "fraud")
-
-
-def await_rollout(headgate: Installation, done: Callable[[dict], bool], seconds: float = 90) -> dict:
-    until = time.monotonic() + seconds
-    while not done(found := rollout(headgate)):
-        assert time.monotonic() < until, (found, headgate.log_text())
-        time.sleep(0.1)
-    return found
-
-
-def answers(load: Load) -> Counter:
-    """How often each release answered."""
-    return Counter(json.loads(found.text)["answer"] for found in list(load.answers) if found.status == 200)
-
-
-def up(headgate: Installation, **more: object) -> None:
-    headgate.commit(files("one") | policy(**more))
-    headgate.up()
-    headgate.sync()
-
 
 def test_a_good_release_climbs_the_ladder_and_nothing_is_lost(headgate: Installation) -> None:
-    up(headgate)
+    stable = up(headgate)
     with headgate.load("fraud", 40) as load:
         time.sleep(1)
         headgate.commit(files("two"))
@@ -73,9 +20,9 @@ def test_a_good_release_climbs_the_ladder_and_nothing_is_lost(headgate: Installa
         time.sleep(1)
     assert load.failures == []
     assert set(answers(load)) == {"one", "two"}
-    found = rollout(headgate)
-    assert found["state"] == "settled"
-    assert list(found["split"].values()) == [100.0]
+    assert rollout(headgate)["state"] == "settled"
+    candidate = live(headgate)
+    assert splits(headgate) == [{stable: 90, candidate: 10}, {stable: 50, candidate: 50}, {candidate: 100}]
 
 
 def test_a_bad_release_is_taken_back_and_not_started_again(headgate: Installation) -> None:
