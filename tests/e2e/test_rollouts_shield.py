@@ -1,0 +1,61 @@
+"""A shielded endpoint under load: whatever its candidate does, no client sees it, with Headgate dead too."""
+
+import signal
+import time
+
+import pytest
+from installation import Installation
+from processes import signal_release
+from rollouts import (
+    answers,
+    await_refusal,
+    await_rollout,
+    await_share,
+    counted,
+    counting,
+    files,
+    rollout,
+    splits,
+    until,
+    up,
+)
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+
+
+@pytest.mark.parametrize("then", ["time.sleep(600)", "__import__('os')._exit(1)"], ids=["hangs", "crashes"])
+def test_no_client_sees_a_candidate_that_fails_from_the_start(headgate: Installation, then: str) -> None:
+    stable = up(headgate, steps=[{"weight": 20, "for": "600s"}], shield=True)
+    asked = headgate.folder / "asked"
+    with headgate.load("fraud", 30) as load:
+        headgate.commit(files("two", counting(asked, then), timeout_ms=1000))
+        refusal = await_refusal(headgate)
+        time.sleep(1)
+    assert load.failures == []
+    assert set(answers(load)) == {"one"}
+    assert counted(asked) >= 1
+    assert refusal["reason"] in ("GateFailed", "CandidateLost")
+    assert [split[stable] for split in splits(headgate)] == [80, 100]
+    assert rollout(headgate)["split"] == {stable: 100.0}
+
+
+@pytest.mark.parametrize("headless", [False, True], ids=["headgate lives", "headgate is dead"])
+def test_no_client_sees_that_the_candidate_is_killed(headgate: Installation, *, headless: bool) -> None:
+    stable = up(headgate, steps=[{"weight": 50, "for": "600s"}], shield=True)
+    with headgate.load("fraud", 30) as load:
+        headgate.commit(files("two"))
+        (candidate,) = set(await_share(headgate, 50)["split"]) - {stable}
+        until(lambda: answers(load)["two"] > 10)
+        if headless:
+            headgate.kill()
+        assert signal_release(headgate, candidate, signal.SIGKILL) == 1
+        if headless:
+            time.sleep(3)
+            headgate.up()
+        await_rollout(headgate, lambda found: bool(found["refused"]))
+        refusal = await_refusal(headgate)
+        time.sleep(1)
+    assert load.failures == []
+    assert refusal["reason"] in ("GateFailed", "CandidateLost")
+    assert splits(headgate) == [{stable: 50, candidate: 50}, {stable: 100}]
+    assert rollout(headgate)["split"] == {stable: 100.0}
