@@ -92,11 +92,11 @@ def await_rollout(headgate: Installation, done: Callable[[dict], bool], seconds:
     return found
 
 
-def await_share(headgate: Installation, percent: float) -> dict:
-    """Wait until this percentage of the move is live."""
-    return await_rollout(
-        headgate, lambda found: found["state"] in ("shifting", "paused") and found["moved"] == percent
-    )
+def await_share(headgate: Installation, stable: str, percent: float) -> str:
+    """Wait until the candidate has this share; return its name."""
+    found = await_rollout(headgate, lambda found: found["split"].get(stable) == 100 - percent)
+    (candidate,) = set(found["split"]) - {stable}
+    return str(candidate)
 
 
 def await_refusal(headgate: Installation) -> dict:

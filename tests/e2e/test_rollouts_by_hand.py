@@ -30,7 +30,7 @@ def test_a_split_edited_in_the_running_envoy_returns_to_the_present_step(headgat
     stable = up(headgate, steps=[{"weight": 20, "for": "600s"}])
     with headgate.load("fraud", 40) as load:
         headgate.commit(files("two"))
-        (candidate,) = set(await_share(headgate, 20)["split"]) - {stable}
+        candidate = await_share(headgate, stable, 20)
         route = everything_to(headgate, candidate, stable)
         headgate.kill()
         with edited(headgate.state / "run" / "xds.sock", route):

@@ -34,7 +34,7 @@ def test_a_killed_candidate_loses_its_share_within_seconds(headgate: Installatio
     stable = up(headgate, steps=[{"weight": 50, "for": "600s"}])
     with headgate.load("fraud", 40) as load:
         headgate.commit(files("two"))
-        (candidate,) = set(await_share(headgate, 50)["split"]) - {stable}
+        candidate = await_share(headgate, stable, 50)
         until(lambda: answers(load)["two"] > 10)
         at = time.time()
         assert signal_release(headgate, candidate, signal.SIGKILL) == 1
@@ -57,7 +57,7 @@ def test_while_stable_is_gone_the_candidate_answers_and_the_move_waits(headgate:
 
     with headgate.load("fraud", 40) as load:
         headgate.commit(files("two"))
-        (candidate,) = set(await_share(headgate, 50)["split"]) - {stable}
+        candidate = await_share(headgate, stable, 50)
         at = time.time()
         assert signal_release(headgate, stable, signal.SIGKILL) == 1
         await_rollout(headgate, lambda found: found["split"] == {candidate: 100.0})
@@ -81,7 +81,7 @@ def test_a_killed_envoy_changes_nothing_about_the_end(headgate: Installation) ->
     stable = up(headgate, steps=[{"weight": 20, "for": "3s"}, {"weight": 50, "for": "3s"}])
     with headgate.load("fraud", 40) as load:
         headgate.commit(files("two"))
-        await_share(headgate, 20)
+        await_share(headgate, stable, 20)
         at = time.time()
         envoys = processes_of(headgate, "envoy")
         for envoy in envoys:
@@ -120,7 +120,7 @@ def test_a_stopped_candidate_is_taken_back_and_ended(headgate: Installation) -> 
     stable = up(headgate, steps=[{"weight": 20, "for": "600s"}])
     with headgate.load("fraud", 40) as load:
         headgate.commit(files("two", timeout_ms=1000))
-        (candidate,) = set(await_share(headgate, 20)["split"]) - {stable}
+        candidate = await_share(headgate, stable, 20)
         until(lambda: answers(load)["two"] > 10)
         assert signal_release(headgate, candidate, signal.SIGSTOP) == 1
         refusal = await_refusal(headgate)

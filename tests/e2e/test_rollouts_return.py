@@ -31,8 +31,7 @@ def test_a_revert_in_mid_run_returns_once_the_old_release_can_carry_the_load(hea
     stable = up(headgate, 2, steps=[{"weight": 50, "for": "300s"}], surge="proportional")
     with headgate.load("fraud", 30) as load:
         headgate.commit(files("two", count=2))
-        await_share(headgate, 50)
-        (candidate,) = set(rollout(headgate)["split"]) - {stable}
+        candidate = await_share(headgate, stable, 50)
         await_replicas(headgate, 1, release=stable)
         revert(headgate)
         held = await_rollout(headgate, lambda found: found["state"] == "reverting")
