@@ -44,7 +44,7 @@ def run(raw):
 """
 
 
-def files(answer: str, extra: str = "", count: int = 1, timeout_ms: int = 20_000) -> dict[str, str]:
+def files(answer: str, extra: str = "", count: int = 1, timeout_ms: int = 8000) -> dict[str, str]:
     return {
         "fraud/endpoint.yml": endpoint_yaml("fraud", {"blue": 100}),
         "fraud/blue.yml": roomy("blue", "./src", count, timeout_ms),
@@ -52,10 +52,10 @@ def files(answer: str, extra: str = "", count: int = 1, timeout_ms: int = 20_000
     }
 
 
-def roomy(name: str, code: str, count: int = 1, timeout_ms: int = 20_000) -> str:
+def roomy(name: str, code: str, count: int = 1, timeout_ms: int = 8000) -> str:
     """A deployment that lets a burst wait instead of refusing it: 429 on a busy machine says nothing of the move."""
     settings = {"request_timeout_ms": timeout_ms, "max_concurrent_requests_per_instance": IN_FLIGHT}
-    settings |= {"max_queue_wait_ms": timeout_ms}
+    settings |= {"max_queue_wait_ms": timeout_ms // 2}
     variables = {"WORKER_COUNT": "2"}
     return deployment_yaml("fraud", name, code, count, request_settings=settings, environment_variables=variables)
 

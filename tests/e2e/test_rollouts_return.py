@@ -22,6 +22,9 @@ from rollouts import (
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
+MOST_LOST = 160
+"""Of a promoted release that breaks: four seconds of its requests, since calm ones weigh against the verdict."""
+
 
 def revert(headgate: Installation) -> None:
     headgate.git("revert", "--no-edit", "HEAD")
@@ -52,7 +55,7 @@ def test_a_revert_in_mid_run_returns_once_the_old_release_can_carry_the_load(hea
 
 
 def test_a_regression_after_promotion_returns_by_itself(headgate: Installation) -> None:
-    stable = up(headgate, steps=[{"weight": 50, "for": "2s"}])
+    stable = up(headgate, steps=[{"weight": 50, "for": "4s"}])
     broken = headgate.folder / "broken"
     breaks = f"if __import__('os').path.exists({str(broken)!r}): raise RuntimeError('a regression')"
     with headgate.load("fraud", 40) as load:
@@ -60,7 +63,6 @@ def test_a_regression_after_promotion_returns_by_itself(headgate: Installation) 
         headgate.sync()
         candidate = live(headgate)
         assert load.failures == []
-        headgate.sync()
         broken.touch()
         refusal = await_refusal(headgate)
         at = time.time()
@@ -70,7 +72,7 @@ def test_a_regression_after_promotion_returns_by_itself(headgate: Installation) 
     assert refusal["releases"] == [candidate]
     assert {found.status for found in load.failures} == {424}
     assert [found for found in load.failures if found.at > at] == []
-    assert len(load.failures) <= 80
+    assert len(load.failures) <= MOST_LOST
     assert splits(headgate) == [{stable: 50, candidate: 50}, {candidate: 100}, {stable: 100}]
     assert rollout(headgate)["split"] == {stable: 100.0}
 
