@@ -47,9 +47,10 @@ def against_maximum(gate: Gate, stages: Sequence[Stage], alpha: float) -> Findin
     """Hold the candidate's rate against `max`."""
     most, limit, needed = allowed(gate), gate.max or 0.0, -math.log(alpha)
     mine = [beyond(gate, stage.candidate, limit, surely=True) for stage in stages]
-    if above(mine, most) >= needed:
+    pieces = _pieces(stages)
+    if above(mine, most, pieces) >= needed:
         theirs = [beyond(gate, stage.stable, limit, surely=True) for stage in stages]
-        return Finding.STABLE_FAILS_TOO if above(theirs, most) >= DOUBT else Finding.ABOVE_MAXIMUM
+        return Finding.STABLE_FAILS_TOO if above(theirs, most, pieces) >= DOUBT else Finding.ABOVE_MAXIMUM
     perhaps = sum((beyond(gate, stage.candidate, limit, surely=False) for stage in stages), Count())
     return Finding.WITHIN_LIMITS if below(perhaps, most) >= needed else Finding.UNDECIDED
 
@@ -59,7 +60,7 @@ def against_stable(gate: Gate, stages: Sequence[Stage], alpha: float) -> Finding
     if gate.metric == "latency":
         return _slower_than_stable(gate, stages, alpha)
     trials = [_trial(stage, failures(gate, stage.candidate), failures(gate, stage.stable)) for stage in stages]
-    if worse(trials, max(0.0, gate.tolerance)) >= -math.log(alpha * (1 - MOST_ALPHA)):
+    if worse(trials, max(0.0, gate.tolerance), _pieces(stages)) >= -math.log(alpha * (1 - MOST_ALPHA)):
         return Finding.WORSE_THAN_STABLE
     most = _most_fail(gate, stages, alpha * MOST_ALPHA)
     if most is not None:
@@ -81,7 +82,7 @@ def against_past(gate: Gate, stages: Sequence[Stage], alpha: float) -> Finding:
     if not theirs.total:
         return Finding.NO_STABLE_EVIDENCE
     half, slack = alpha * (1 - MOST_ALPHA) / 2, max(gate.tolerance, MARGIN)
-    if above(mine, upper(theirs, half) + slack) >= -math.log(half):
+    if above(mine, upper(theirs, half) + slack, _pieces(stages)) >= -math.log(half):
         return Finding.WORSE_THAN_STABLE
     shown = below(sum(mine, Count()), lower(theirs, half) + slack) >= -math.log(half)
     return Finding.WITHIN_LIMITS if shown else Finding.UNDECIDED
@@ -97,6 +98,10 @@ def stables(stages: Sequence[Stage]) -> Tally:
     return _total([stage.stable for stage in stages])
 
 
+def _pieces(stages: Sequence[Stage]) -> list[int]:
+    return [stage.piece for stage in stages]
+
+
 def _total(tallies: Sequence[Tally]) -> Tally:
     outcomes = zip(NOTHING.outcomes, *(tally.outcomes for tally in tallies), strict=True)
     latency = zip(NOTHING.latency, *(tally.latency for tally in tallies), strict=True)
@@ -104,11 +109,11 @@ def _total(tallies: Sequence[Tally]) -> Tally:
 
 
 def _most_fail(gate: Gate, stages: Sequence[Stage], alpha: float) -> Finding | None:
-    limit = MOST + max(0.0, gate.tolerance)
-    if above([failures(gate, stage.candidate) for stage in stages], limit) < -math.log(alpha):
+    limit, pieces = MOST + max(0.0, gate.tolerance), _pieces(stages)
+    if above([failures(gate, stage.candidate) for stage in stages], limit, pieces) < -math.log(alpha):
         return None
     theirs = [failures(gate, stage.stable) for stage in stages]
-    doubtful = (sum(theirs, Count()).rate or 0.0) > MOST or above(theirs, MOST) >= DOUBT
+    doubtful = (sum(theirs, Count()).rate or 0.0) > MOST or above(theirs, MOST, pieces) >= DOUBT
     return Finding.STABLE_FAILS_TOO if doubtful else Finding.MOST_REQUESTS_FAIL
 
 
@@ -119,7 +124,9 @@ def _slower_than_stable(gate: Gate, stages: Sequence[Stage], alpha: float) -> Fi
     if bound is None:
         return Finding.UNDECIDED if any(sum(stage.stable.latency) for stage in stages) else Finding.NO_STABLE_EVIDENCE
     trials = _tails(gate, stages, bound, surely=True)
-    if worse(trials, 0.0) - BOUNDS_PRIOR >= needed and above([t.candidate for t in trials], 1 - share) >= needed:
+    pieces = _pieces(stages)
+    slower = worse(trials, 0.0, pieces) - BOUNDS_PRIOR >= needed
+    if slower and above([trial.candidate for trial in trials], 1 - share, pieces) >= needed:
         return Finding.WORSE_THAN_STABLE
     shown = not_worse(_tails(gate, stages, bound, surely=False), TAIL_MARGIN * (1 - share)) >= needed
     return Finding.WITHIN_LIMITS if shown else Finding.UNDECIDED
@@ -136,7 +143,7 @@ def _slower_than_past(gate: Gate, stages: Sequence[Stage], alpha: float) -> Find
     if bound is None:
         return Finding.UNDECIDED
     slow = [quantiles.surely_slower(stage.candidate, bound * factor) for stage in stages]
-    if above(slow, 1 - share) >= needed:
+    if above(slow, 1 - share, _pieces(stages)) >= needed:
         return Finding.WORSE_THAN_STABLE
     good = below(quantiles.perhaps_slower(candidates(stages), bound * factor), 1 - share) >= needed
     return Finding.WITHIN_LIMITS if good else Finding.UNDECIDED

@@ -42,10 +42,10 @@ class Inspector:
                 async with asyncio.timeout(PATIENCE_S):
                     return await self._ask(json.dumps([schema, text]))
             except TimeoutError as error:
-                self.close()
+                await self.close()
                 raise Uninspected(f"it takes longer than {PATIENCE_S:g} s") from error
             except (OSError, ValueError) as error:
-                self.close()
+                await self.close()
                 raise Uninspected("the process that does so ended") from error
 
     async def _ask(self, question: str) -> str:
@@ -56,12 +56,14 @@ class Inspector:
         await process.stdin.drain()
         return str(json.loads(await process.stdout.readline()))
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the process."""
         process, self.process = self.process, None
-        if process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 @contextlib.asynccontextmanager
@@ -71,10 +73,7 @@ async def inspecting() -> AsyncIterator[Inspector]:
     try:
         yield inspector
     finally:
-        process = inspector.process
-        inspector.close()
-        if process is not None:
-            await process.wait()
+        await inspector.close()
 
 
 async def _start() -> asyncio.subprocess.Process:

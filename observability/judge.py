@@ -37,13 +37,16 @@ def judge(gate: Gate, stages: Sequence[Stage], alpha: float) -> Judgement:
     return _judge(gate, stages, alpha, against_stable)
 
 
-def judge_frozen(gate: Gate, candidate: Tally | Sequence[Tally], stable: Tally, alpha: float) -> Judgement:
+def judge_frozen(
+    gate: Gate, candidate: Tally | Sequence[tuple[int, Tally]], stable: Tally, alpha: float
+) -> Judgement:
     """Judge a promoted release by its evidence since promotion, against the former release's from the rollout.
 
-    In several consecutive pieces the candidate's evidence shows sooner that it broke late.
+    In numbered pieces (see `Stage`) the candidate's evidence shows sooner that it broke late.
     """
-    first, *later = [candidate] if isinstance(candidate, Tally) else candidate or [NOTHING]
-    stages = [Stage(WHOLE, first, stable), *(Stage(WHOLE, piece) for piece in later)]
+    pieces = [(0, candidate)] if isinstance(candidate, Tally) else candidate
+    (first, tally), *later = pieces or [(0, NOTHING)]
+    stages = [Stage(WHOLE, tally, stable, first), *(Stage(WHOLE, piece, piece=number) for number, piece in later)]
     return _judge(gate, stages, alpha, against_past)
 
 
@@ -68,7 +71,7 @@ def _judge(gate: Gate, stages: Sequence[Stage], alpha: float, compare: _Comparis
         found = _sequential(gate, stages, alpha, compare)
     else:
         found = [Finding.NOT_ENOUGH_TRAFFIC, *_early(gate, stages, alpha, compare)]
-    if stages and _is_full(gate, stages[-1].candidate):
+    if stages and _is_full(gate, candidates(_present(stages))):
         found.append(Finding.AT_CAPACITY)
     return _judgement(gate, min(found, key=_ORDER.index), candidate, stable)
 
@@ -91,6 +94,12 @@ def _early(gate: Gate, stages: Sequence[Stage], alpha: float, compare: _Comparis
 def _has_limit(gate: Gate) -> bool:
     measured = gate.metric == "error_rate" or (gate.metric == "latency" and gate.quantile is not None)
     return measured and (gate.max is not None or gate.compare_stable)
+
+
+def _present(stages: Sequence[Stage]) -> Sequence[Stage]:
+    """The pieces of the present share."""
+    begins = [index for index, stage in enumerate(stages) if stage.piece == 0]
+    return stages[begins[-1] if begins else 0 :]
 
 
 def _is_full(gate: Gate, candidate: Tally) -> bool:

@@ -9,6 +9,7 @@ proportions Turner, Ly and Grünwald, "Generic E-variables for exact sequential 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 UP: Final = (1.25, 1.5, 2.0, 3.0, 5.0, 9.0, 17.0, 65.0, 513.0, 1e9)
@@ -17,6 +18,8 @@ DOWN: Final = (0.9, 0.8, 0.65, 0.5, 0.3, 0.15, 0.05, 1e-9)
 """Bets that they are so much less; the last is as good as "none"."""
 FIRST: Final = 0.75
 """Weight of the bets that begin with the first stage; the others share the rest."""
+BEGINNING: Final = 0.9
+"""A stage's part of its weight for the bets that begin when it does; those that begin later in it share the rest."""
 NEARLY: Final = 1 - 1e-9
 """No bet risks all that there is."""
 PULL: Final = 50
@@ -54,13 +57,16 @@ class Trial:
         return (self.candidate.total + PULL * self.share) / (both + PULL)
 
 
-def above(counts: Sequence[Count], limit: float) -> float:
-    """Log of the evidence against "each attempt fails with probability `limit` at most", over stages in turn."""
+def above(counts: Sequence[Count], limit: float, pieces: Sequence[int] = ()) -> float:
+    """Log of the evidence against "each attempt fails with probability `limit` at most", over stages in turn.
+
+    `pieces` numbers each within its stage, by which it was the how manieth to begin; not given, each is a stage.
+    """
     if limit >= 1:
         return 0.0
     if limit <= 0:
         return math.inf if any(count.failed for count in counts) else 0.0
-    return _from_any_stage([_lifts(count, limit, UP) for count in counts])
+    return _from_any_piece([_lifts(count, limit, UP) for count in counts], pieces)
 
 
 def below(count: Count, limit: float) -> float:
@@ -72,15 +78,15 @@ def below(count: Count, limit: float) -> float:
     return _mean(_lifts(count, limit, DOWN))
 
 
-def worse(trials: Sequence[Trial], tolerance: float) -> float:
+def worse(trials: Sequence[Trial], tolerance: float, pieces: Sequence[int] = ()) -> float:
     """Log of the evidence against "the candidate fails at most `tolerance` more often than stable", at any time.
 
     The lesser of what the share asked for and the share seen say; what is below 0 may be less still.
     """
-    asked = _from_any_stage([_bets(trial, trial.share, tolerance, UP) for trial in trials])
+    asked = _from_any_piece([_bets(trial, trial.share, tolerance, UP) for trial in trials], pieces)
     if asked <= 0:
         return asked
-    return min(asked, _from_any_stage([_bets(trial, trial.seen, tolerance, UP) for trial in trials]))
+    return min(asked, _from_any_piece([_bets(trial, trial.seen, tolerance, UP) for trial in trials], pieces))
 
 
 def not_worse(trials: Sequence[Trial], margin: float) -> float:
@@ -130,14 +136,26 @@ def _stake(share: float, ratio: float) -> float:
     return share * (1 - share) * (ratio - 1) / (1 + share * (ratio - 1))
 
 
-def _from_any_stage(stages: Sequence[Sequence[float]]) -> float:
-    """Log of the mean of the stakes that begin with each stage, those of stages to come being 1."""
+def _from_any_piece(gains: Sequence[Sequence[float]], pieces: Sequence[int]) -> float:
+    """Log of the mean of the stakes that begin with each piece, those of what is to come being 1.
+
+    A stake whose piece is missing counts for nothing, which makes the evidence less and never more.
+    """
+    if not gains:
+        return 0.0
+    places = _places(pieces or [0] * len(gains))
     suffix = [0.0] * len(UP)
-    terms = [math.log(1 - sum(_weight(number) for number in range(len(stages))))] if stages else [0.0]
-    for number in reversed(range(len(stages))):
-        suffix = [gained + later for gained, later in zip(stages[number], suffix, strict=True)]
-        terms.append(math.log(_weight(number)) + _mean(suffix))
+    terms = [math.log(_to_come(*places[-1]))]
+    for gained, (stage, piece) in zip(reversed(gains), reversed(places), strict=True):
+        suffix = [now + later for now, later in zip(gained, suffix, strict=True)]
+        terms.append(math.log(_weight(stage) * _part(piece)) + _mean(suffix))
     return _sum(terms)
+
+
+def _places(pieces: Sequence[int]) -> list[tuple[int, int]]:
+    """The stage of each piece, and its number there."""
+    stages = accumulate(int(piece == 0 and index > 0) for index, piece in enumerate(pieces))
+    return list(zip(stages, pieces, strict=True))
 
 
 def _in_all_stages(stages: Sequence[Sequence[float]]) -> float:
@@ -146,6 +164,16 @@ def _in_all_stages(stages: Sequence[Sequence[float]]) -> float:
 
 def _weight(number: int) -> float:
     return (1 - FIRST) / (number * (number + 1)) if number else FIRST
+
+
+def _part(piece: int) -> float:
+    return (1 - BEGINNING) / (piece * (piece + 1)) if piece else BEGINNING
+
+
+def _to_come(stage: int, piece: int) -> float:
+    """The weight of all stakes that have not begun yet."""
+    later_stages = (1 - FIRST) / (stage + 1)
+    return later_stages + _weight(stage) * (1 - BEGINNING) / (piece + 1)
 
 
 def _mean(logs: Sequence[float]) -> float:

@@ -26,6 +26,8 @@ class Stage:
     candidate: Tally = NOTHING
     stable: Tally = NOTHING
     """All releases that are not on trial, together, at the same time."""
+    piece: int = 0
+    """0 where a share begins; its later pieces are numbered as they began, and some may be missing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,13 @@ class Episode:
 
     split: Split
     tallies: Tallies = ()
+    piece: int = 0
+    """0 where the split begins; what is seen later of it comes in pieces, numbered as they began."""
+
+    @property
+    def size(self) -> int:
+        """Attempts on all releases."""
+        return sum(sum(tally.outcomes) for _, tally in self.tallies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +41,9 @@ class Evidence:
         """All attempts on one release."""
         return sum((dict(episode.tallies).get(release, NOTHING) for episode in self.episodes), NOTHING)
 
-    def tallies(self, release: str) -> tuple[Tally, ...]:
-        """The attempts on one release, episode by episode."""
-        return tuple(dict(episode.tallies).get(release, NOTHING) for episode in self.episodes)
+    def pieces(self, release: str) -> tuple[tuple[int, Tally], ...]:
+        """The attempts on one release, episode by episode, with the number of each piece."""
+        return tuple((episode.piece, dict(episode.tallies).get(release, NOTHING)) for episode in self.episodes)
 
     @property
     def is_silent(self) -> bool:

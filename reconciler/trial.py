@@ -12,8 +12,11 @@ from reconciler.split import Split
 from router.table import TOTAL
 from spec.policy import Gate
 
-LEAST_EPISODE, EPISODES_SHARE = 500, 4
-"""An episode of one split ends at so many requests, or at this part of all: their number grows as a logarithm."""
+PIECE, SMALL = 25, 0.5
+"""A piece of the evidence ends at so many requests; two that come to less than this part of what came after are one.
+
+A candidate that breaks late is so held against the time since, and not against all its calm requests before.
+"""
 
 EXAMINED = ("http", "checks")
 """Metrics of gates that ask by themselves."""
@@ -57,17 +60,49 @@ def absorb(
 def _add(episodes: tuple[Episode, ...], split: Split, fresh: Mapping[str, Tally]) -> tuple[Episode, ...]:
     if not fresh:
         return episodes
-    goes_on = bool(episodes) and episodes[-1].split == split and not _is_full(episodes)
-    last, kept = (episodes[-1], episodes[:-1]) if goes_on else (Episode(split), episodes)
-    known = dict(last.tallies)
-    merged = {name: known.get(name, NOTHING) + fresh.get(name, NOTHING) for name in known.keys() | fresh.keys()}
-    return (*kept, Episode(split, tuple(sorted(merged.items()))))
+    tallies = tuple(sorted(fresh.items()))
+    last = episodes[-1] if episodes else None
+    if last is None or last.split != split:
+        return (*_joined(episodes), Episode(split, tallies))
+    if last.size < PIECE:
+        return (*episodes[:-1], _join(last, Episode(split, tallies)))
+    return _thinned((*episodes, Episode(split, tallies, last.piece + 1)))
 
 
-def _is_full(episodes: tuple[Episode, ...]) -> bool:
-    """Whether the last one is so long that a release which breaks now would hide among its calm requests."""
-    sizes = [sum(sum(tally.outcomes) for _, tally in episode.tallies) for episode in episodes]
-    return sizes[-1] >= max(LEAST_EPISODE, sum(sizes) // EPISODES_SHARE)
+def _join(one: Episode, other: Episode) -> Episode:
+    """Both as one piece, which began when the first did."""
+    known, more = dict(one.tallies), dict(other.tallies)
+    merged = {name: known.get(name, NOTHING) + more.get(name, NOTHING) for name in known.keys() | more.keys()}
+    return replace(one, tallies=tuple(sorted(merged.items())))
+
+
+def _joined(episodes: tuple[Episode, ...]) -> tuple[Episode, ...]:
+    """The pieces of a split that is over as one: who broke in it was found in it."""
+    joined: list[Episode] = []
+    for episode in episodes:
+        if episode.piece:
+            joined[-1] = _join(joined[-1], episode)
+        else:
+            joined.append(episode)
+    return tuple(joined)
+
+
+def _thinned(episodes: tuple[Episode, ...]) -> tuple[Episode, ...]:
+    """Pieces that are small beside what came after them joined, so that their number grows as a logarithm.
+
+    The last one stays as it is, since the number of the next one follows from its.
+    """
+    kept = [episodes[-1]]
+    after = episodes[-1].size
+    for episode in reversed(episodes[:-1]):
+        following = kept[-1] if len(kept) > 1 else None
+        small = following is not None and following.piece > 0 and episode.size + following.size <= after * SMALL
+        if following is not None and small:
+            kept[-1] = _join(episode, following)
+            continue
+        after += following.size if following is not None else 0
+        kept.append(episode)
+    return tuple(reversed(kept))
 
 
 def stages(run: Run, release: str) -> tuple[Stage, ...]:
@@ -81,7 +116,7 @@ def _stage(episode: Episode, release: str, trial: tuple[str, ...]) -> Stage:
     rest = sum(share for name, share in shares.items() if name not in trial)
     stable = sum((tally for name, tally in sorted(tallies.items()) if name not in trial), NOTHING)
     share = own * TOTAL // (own + rest) if own + rest else 0
-    return Stage(share, tallies.get(release, NOTHING), stable)
+    return Stage(share, tallies.get(release, NOTHING), stable, episode.piece)
 
 
 def examine_run(run: Run, found: Examinations, now: datetime) -> Run:
@@ -116,7 +151,7 @@ def examine_watch(watch: Watch, split: Split, found: Examinations, now: datetime
                 mark = marks.get(key, Mark(gate.name, release, now))
                 marks[key], one = _measure(gate, mark, (), found.get(key), now)
             else:
-                one = judge_frozen(gate, watch.evidence.tallies(release), watch.stable, alpha)
+                one = judge_frozen(gate, watch.evidence.pieces(release), watch.stable, alpha)
             said.append(_said(gate, release, one))
     return replace(watch, said=tuple(said), marks=tuple(mark for _, mark in sorted(marks.items())))
 

@@ -278,8 +278,8 @@ def test_latency_after_promotion() -> None:
 def test_pieces_show_sooner_that_a_release_broke_late() -> None:
     past, calm, broken = tally(20_000, 100), tally(50_000, 250), tally(12, 12)
     assert judge_frozen(SAME, calm + broken, past, ALPHA).reason == "WithinLimits"
-    assert judge_frozen(SAME, [calm, broken], past, ALPHA).reason == "MostRequestsFail"
-    assert judge_frozen(SLOWER, [tally(5000), tally(20, ms=500)], past, ALPHA).reason == "WorseThanStable"
+    assert judge_frozen(SAME, [(0, calm), (9, broken)], past, ALPHA).reason == "MostRequestsFail"
+    assert judge_frozen(SLOWER, [(0, tally(5000)), (9, tally(20, ms=500))], past, ALPHA).reason == "WorseThanStable"
     assert judge_frozen(SAME, [], past, ALPHA).reason == "NotEnoughTraffic"
     whole = stage(1000, (50_010, 260), (450_000, 2250))
     cut = [stage(1000, (50_000, 250), (449_910, 2250)), stage(1000, (10, 10), (90, 0))]

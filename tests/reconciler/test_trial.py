@@ -73,23 +73,47 @@ class TestAbsorb:
         assert dict(found.episodes[0].tallies) == {"blue@1": tally(20), "blue@2": tally(1)}
         assert found.tally("blue@1") == tally(22)
 
-    def test_a_long_episode_ends(self) -> None:
-        found = self.start()
-        for count in (599, 600, 1100):
-            found = absorb(found, reading(b1=count), TENTH, T0)
-        assert [episode.tallies[0][1].total for episode in found.episodes] == [500, 500]
+    @staticmethod
+    def pieces(found: Evidence) -> list[tuple[int, int]]:
+        return [(episode.piece, episode.size) for episode in found.episodes]
 
-    def test_an_episode_that_is_not_full_goes_on(self) -> None:
+    def test_what_is_seen_of_one_split_comes_in_pieces(self) -> None:
         found = self.start()
-        for count in (599, 700):
+        for count in (124, 125, 149, 160):
             found = absorb(found, reading(b1=count), TENTH, T0)
-        assert [episode.tallies[0][1].total for episode in found.episodes] == [600]
+        assert self.pieces(found) == [(0, 25), (1, 35)]
 
-    def test_later_episodes_are_a_part_of_all(self) -> None:
+    def test_two_pieces_that_are_small_beside_what_came_after_them_are_one(self) -> None:
         found = self.start()
-        for count in (10_100, 11_100, 12_100, 13_100, 14_100):
+        for count in (125, 150, 224):
             found = absorb(found, reading(b1=count), TENTH, T0)
-        assert [episode.tallies[0][1].total for episode in found.episodes] == [10_000, 4000]
+        assert self.pieces(found) == [(0, 25), (1, 25), (2, 74)]
+        found = absorb(found, reading(b1=249), TENTH, T0)
+        assert self.pieces(found) == [(0, 25), (1, 25), (2, 74), (3, 25)]
+        found = absorb(found, reading(b1=1000), TENTH, T0)
+        found = absorb(found, reading(b1=1025), TENTH, T0)
+        assert self.pieces(found) == [(0, 149), (4, 751), (5, 25)]
+
+    def test_their_number_grows_as_a_logarithm_and_none_is_lost(self) -> None:
+        found, lengths = self.start(), []
+        for count in range(125, 50_100, 25):
+            found = absorb(found, reading(b1=count), TENTH, T0)
+            lengths.append(len(found.episodes))
+        assert found.tally("blue@1").total == 49_975
+        assert lengths[-1] < 40
+        assert lengths[-1] - lengths[len(lengths) // 2] < 6
+        numbers = [piece for piece, _ in self.pieces(found)]
+        assert numbers == sorted(set(numbers))
+        assert (numbers[0], numbers[-1]) == (0, 1998)
+        half = [size for _, size in self.pieces(found)]
+        assert all(one <= 0.5 * max(sum(half[index + 1 :]), 50) for index, one in enumerate(half) if index)
+
+    def test_a_split_that_is_over_is_one_piece(self) -> None:
+        found = self.start()
+        for count in range(125, 1100, 25):
+            found = absorb(found, reading(b1=count), TENTH, T0)
+        found = absorb(found, reading(b1=1110), HALF, T0)
+        assert self.pieces(found) == [(0, 975), (0, 35)]
 
     def test_another_epoch_begins_anew_and_is_evidence_from_its_start(self) -> None:
         found = absorb(self.start(), reading(b1=130), TENTH, after(1))
