@@ -68,13 +68,21 @@ def _place(before: Phase, after: Phase) -> list[Told]:
         case Paused(run, manual) if not isinstance(before, Paused) or before.manual != manual:
             message = "by hand" if manual else ladder.entered(run)[1]
             return [("RolloutPaused", f"at {describe(run.split)}: {message}", EventType.NORMAL)]
-        case Reverting(source) if not isinstance(before, Reverting):
-            why = f": {after.reason}: {after.message}" if after.reason else ""
-            return [("RolloutReverting", f"back to {describe(source)}{why}", EventType.WARNING)]
+        case Reverting():
+            return _reverting(before, after)
         case Removing(acknowledged=None):
             return [("EndpointRemoving", "Git no longer asks for the endpoint", EventType.NORMAL)]
         case _:
             return []
+
+
+def _reverting(before: Phase, after: Reverting) -> list[Told]:
+    if not isinstance(before, Reverting):
+        why = f": {after.reason}: {after.message}" if after.reason else ""
+        return [("RolloutReverting", f"back to {describe(after.source)}{why}", EventType.WARNING)]
+    if after.carried and not before.carried:
+        return [("TrafficReturning", f"moving back to {describe(after.source)}", EventType.NORMAL)]
+    return []
 
 
 def _shifting(before: Phase, run: Run) -> list[Told]:

@@ -23,8 +23,6 @@ def split_at(source: Split, target: Split, fraction: int) -> Split:
         return target
     gains, losses = _changes(source, target), _changes(target, source)
     moved = sum(gains.values())
-    if moved == 0:
-        return target
     units = min(max(round(moved * fraction / TOTAL), len(gains)), moved - len(losses))
     if units <= 0:
         return source

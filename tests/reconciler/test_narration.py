@@ -7,7 +7,7 @@ from reconciler.narration import narrate, narrate_release
 from reconciler.plan import Want
 from reconciler.run import Run
 from reconciler.split import Split
-from reconciler.state import Memory, Paused, Phase, Settled, Shifting, Warming
+from reconciler.state import Memory, Paused, Phase, Reverting, Settled, Shifting, Warming
 from router.table import TokenAuth
 from runtime.replica import Preparation, ReleaseSeen, ReplicaSeen, ReplicaState, Stage
 from spec.release import ReleaseRef
@@ -48,6 +48,12 @@ def test_each_order_is_told_with_who_gave_it() -> None:
     paused = told(Shifting(MOVING), Paused(MOVING, manual=True), ("PausedByHand", by), ("PausedByHand", "somebody"))
     assert paused[0] == ("PausedByHand", by)
     assert paused[1][0] == "RolloutPaused"
+
+
+def test_the_end_of_a_wait_for_capacity_is_told() -> None:
+    waiting = Reverting(T1, NOW, T2, carried=False)
+    assert told(waiting, replace(waiting, carried=True)) == [("TrafficReturning", "moving back to blue@1 100%")]
+    assert told(waiting, replace(waiting, left=T1)) == []
 
 
 def test_no_fact_is_lost() -> None:

@@ -217,6 +217,31 @@ def test_a_first_one_that_is_lost_goes_back_to_nothing() -> None:
     back = advance(Shifting(FIRST_ON), facts(live=STABLE, acknowledged=False)).phase
     assert isinstance(back, Reverting)
     assert (back.source, back.left, back.carried, back.reason) == ((), NEW, True, "CandidateLost")
+    assert back.message == "no replica is ready of blue@2"
+
+
+def test_a_good_candidate_is_not_refused_with_a_bad_one() -> None:
+    target: Split = (("blue@2", 5000), ("green@2", 5000))
+    said = (BAD.said[0], replace(GOOD.said[0], release="green@2"))
+    everybody = BOTH | {"green@2"}
+    found = facts(target=target, looks=Looks(said), ready=everybody, live=everybody)
+    refusal = advance(Shifting(replace(AT, target=target)), found).refusal
+    assert refusal is not None
+    assert refusal.guilty == ("blue@2",)
+
+
+def test_what_people_are_told_while_it_is_watched_and_replanned() -> None:
+    assert advance(Settled(NEW, WATCH), facts(1)).because[1] == "blue@1 100% stays warm until 00:00:50 UTC"
+    waiting = advance(Settled(NEW, UNPROVEN), facts(1)).because[1]
+    assert waiting == "blue@1 100% stays warm until there are requests to judge by"
+    replanned = advance(Shifting(AT), facts(policy=replace(POLICY, keep_s=9))).because[1]
+    assert replanned == "policy built-in holds from 10% of the move on"
+
+
+def test_a_settled_split_that_is_not_asked_for_says_why() -> None:
+    standing = ("GateFailed", "blue@2 was refused: too many errors")
+    assert advance(Settled(NEW), facts(standing=standing)).because == standing
+    assert advance(Settled(NEW, WATCH), facts(1, standing=standing)).because == standing
 
 
 def test_only_the_guilty_of_several_candidates_is_refused() -> None:
