@@ -164,11 +164,11 @@ def _runs(ladder: Ladder, rate: int, failing: float, count: int) -> Iterator[Run
 
 def _is_bad(look: Look) -> bool:
     alpha = alpha_each(BUILT_IN)
-    *before, now = look.stages
-    if now.share < WHOLE:
-        return judge(GATE, look.stages, alpha).verdict is Verdict.BAD
-    stable = sum((stage.stable for stage in before), NOTHING)
-    return judge_frozen(GATE, now.candidate, stable, alpha).verdict is Verdict.BAD
+    if look.stages[-1].share < WHOLE:
+        return judge(GATE, look.pieces, alpha).verdict is Verdict.BAD
+    stable = sum((stage.stable for stage in look.stages), NOTHING)
+    since = [(piece.piece, piece.candidate) for piece in look.pieces if piece.share == WHOLE]
+    return judge_frozen(GATE, since, stable, alpha).verdict is Verdict.BAD
 
 
 def _candidate(look: Look) -> Tally:

@@ -3,16 +3,23 @@
 import random
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import accumulate
 from math import comb
 
-from observability.evidence import Tally
+from observability.evidence import NOTHING, Reading, Tally
 from observability.verdict import Stage
+from reconciler.run import Evidence, Run
+from reconciler.split import Split
+from reconciler.trial import absorb, stages
 from spec.policy import WHOLE
 
 LOOK_S = 0.25
+BEGIN = datetime(2030, 1, 1, tzinfo=UTC)
+CANDIDATE, STABLE = "model@candidate", "model@stable"
+RUN = Run(((STABLE, WHOLE),), ((CANDIDATE, WHOLE),), BEGIN, BEGIN)
 QUICK = (0,) * 58
 """Latencies play no part here."""
 
@@ -34,6 +41,14 @@ class Look:
     asked: int
     """Requests to the endpoint so far."""
     stages: tuple[Stage, ...]
+    """One for each share."""
+    evidence: Evidence
+    """The same as Headgate keeps it, in pieces."""
+
+    @property
+    def pieces(self) -> tuple[Stage, ...]:
+        """What a gate judges by."""
+        return stages(replace(RUN, evidence=self.evidence), CANDIDATE)
 
     @property
     def reached(self) -> int:
@@ -57,13 +72,16 @@ class Rehearsal:
         """Every look at the counts, in the order of time."""
         done: tuple[Stage, ...] = ()
         at, asked = 0.0, 0
+        evidence = absorb(Evidence(), Reading("", BEGIN, {}), (), BEGIN)
         for rung in self.rungs:
             mine, theirs = [0, 0], [0, 0]
             for _ in range(round(rung.seconds / LOOK_S)):
                 at += LOOK_S
                 before, asked = asked, int(at * self.rate)
                 self._send(asked - before, rung.share / WHOLE, mine, theirs)
-                yield Look(at, asked, (*done, Stage(rung.share, tally(*mine), tally(*theirs))))
+                now = (*done, Stage(rung.share, tally(*mine), tally(*theirs)))
+                evidence = absorb(evidence, _reading(now, at), _split(rung.share), BEGIN)
+                yield Look(at, asked, now, evidence)
             done = (*done, Stage(rung.share, tally(*mine), tally(*theirs)))
 
     def _send(self, requests: int, share: float, mine: list[int], theirs: list[int]) -> None:
@@ -73,6 +91,16 @@ class Rehearsal:
         mine[1] += draw(to_candidate, self.candidate, self.chance)
         theirs[0] += requests - to_candidate
         theirs[1] += draw(requests - to_candidate, self.stable, self.chance)
+
+
+def _split(share: int) -> Split:
+    return tuple((name, part) for name, part in ((CANDIDATE, share), (STABLE, WHOLE - share)) if part)
+
+
+def _reading(found: Sequence[Stage], at: float) -> Reading:
+    mine = sum((stage.candidate for stage in found), NOTHING)
+    theirs = sum((stage.stable for stage in found), NOTHING)
+    return Reading("traffic", BEGIN + timedelta(seconds=at), {CANDIDATE: mine, STABLE: theirs})
 
 
 def tally(total: int, failed: int) -> Tally:

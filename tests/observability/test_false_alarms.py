@@ -30,7 +30,7 @@ def abort(gate: Gate, rehearsal: Rehearsal, alpha: float = ALPHA) -> Look | None
     before = -1
     for look in rehearsal.looks():
         failed = sum(stage.candidate.count(gate.outcomes) for stage in look.stages)
-        if failed != before and judge(gate, look.stages, alpha).verdict is Verdict.BAD:
+        if failed != before and judge(gate, look.pieces, alpha).verdict is Verdict.BAD:
             return look
         before = failed
     return None
@@ -124,7 +124,8 @@ def test_an_equal_successor_is_left_alone_after_promotion() -> None:
         past = list(Rehearsal(40, (Rung(2500, 45),), 0.0, 0.01, chance).looks())[-1].stages[0].stable
         after = Rehearsal(40, (Rung(10_000, 45),), 0.01, 0.0, chance).looks()
         return any(
-            judge_frozen(SAME, look.stages[0].candidate, past, ALPHA).verdict is Verdict.BAD
+            judge_frozen(SAME, [(one.piece, one.candidate) for one in look.pieces], past, ALPHA).verdict
+            is Verdict.BAD
             for look in list(after)[::6]
         )
 
