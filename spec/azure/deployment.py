@@ -30,6 +30,7 @@ FILE_PREFIX = "file:"
 MANAGED_TIMEOUT_MS = 180_000
 KUBERNETES_TIMEOUT_MS = 300_000
 MAX_CONCURRENT = 10_000
+_ONLY_KUBERNETES = f"Only Kubernetes deployments may have up to {KUBERNETES_TIMEOUT_MS}."
 
 
 def _reference(value: str) -> str:
@@ -69,7 +70,7 @@ class RequestSettings(Strict):
     """How requests are queued and timed."""
 
     request_timeout_ms: Annotated[Int, between(1, KUBERNETES_TIMEOUT_MS)] = Field(
-        default=5000, description="Milliseconds; at most 180000 managed, 300000 on Kubernetes."
+        default=5000, description="Milliseconds; managed deployments may have less."
     )
     max_concurrent_requests_per_instance: Annotated[Int, between(1, MAX_CONCURRENT)] = Field(
         default=1, description="Requests that one instance scores at once, by as many workers where its size allows."
@@ -148,14 +149,12 @@ class Deployment(Strict):
     provisioning_state: Str = ignored("the state.")
 
 
-def _managed_request(settings: RequestSettings) -> RequestSettings:
-    if settings.request_timeout_ms > MANAGED_TIMEOUT_MS:
-        raise reject(
-            f"has a request_timeout_ms above {MANAGED_TIMEOUT_MS}, the limit of managed deployments.",
-            f"1 to {MANAGED_TIMEOUT_MS}",
-            "service",
-        )
-    return settings
+class ManagedRequestSettings(RequestSettings):
+    """How requests to a managed deployment are queued and timed."""
+
+    request_timeout_ms: Annotated[Int, between(1, MANAGED_TIMEOUT_MS, _ONLY_KUBERNETES)] = Field(
+        default=5000, description="Milliseconds; Kubernetes deployments may have more."
+    )
 
 
 def _managed_scale(settings: ScaleFields) -> ScaleFields:
@@ -173,8 +172,8 @@ class ManagedDeployment(Deployment):
         description="`disabled` asks that replicas reach nothing outside; not enforced for processes.",
     )
     private_network_connection: Bool = Field(default=False, description="Azure's older form of the same.")
-    request_settings: Annotated[RequestSettings, AfterValidator(_managed_request)] = Field(
-        default=RequestSettings(), description="Timeouts and concurrency."
+    request_settings: ManagedRequestSettings = Field(
+        default=ManagedRequestSettings(), description="Timeouts and concurrency."
     )
     scale_settings: Annotated[ScaleFields, AfterValidator(_managed_scale)] | None = Field(
         default=None, description="Only `type: default`."

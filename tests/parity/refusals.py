@@ -38,7 +38,7 @@ RULES = (
     Rule("newline-in-name", "loader", "name", "must start with a letter", of="endpoint", found=r"\\n'$"),
     Rule("traffic-sum", "service", "traffic", "adds up to|negative share"),
     Rule("mirror", "service", "mirror_traffic", "one deployment only|from 0 to 50"),
-    Rule("request-settings", "service", rf"request_settings(\.({_REQUESTS}))?", "must be from|above 180000"),
+    Rule("request-settings", "service", rf"request_settings(\.({_REQUESTS}))?", "must be from"),
     Rule("probes", "service", rf"(liveness|readiness)_probe\.({_TIMES})", "must be from"),
     Rule("instance-count", "service", "instance_count", "from 1 to 50"),
     Rule("scaling", "service", rf"scale_settings(\.({_LIMITS}))?", "must be from|type: default|above max_instances"),

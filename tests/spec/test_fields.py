@@ -176,7 +176,16 @@ DEPLOYMENT_PROBLEMS = [
     (BASE + "instance_count:", "4:16 instance_count", "is empty"),
     (BASE + "app_insights_enabled: 2", "4:23 app_insights_enabled", "true or false"),
     (BASE + "app_insights_enabled: tRUE", "4:23 app_insights_enabled", "true or false"),
-    (BASE + "request_settings: {request_timeout_ms: 180001}", "4:19 request_settings", "180000"),
+    (
+        BASE + "request_settings: {request_timeout_ms: 180001}",
+        "4:40 request_settings.request_timeout_ms",
+        "from 1 to 180000",
+    ),
+    (
+        BASE + "request_settings: {request_timeout_ms: 999999999}",
+        "4:40 request_settings.request_timeout_ms",
+        "from 1 to 180000",
+    ),
     (
         KUBERNETES + "request_settings: {request_timeout_ms: 300001}",
         "4:40 request_settings.request_timeout_ms",

@@ -48,6 +48,7 @@ def test_limits_and_choices_are_in_the_schema() -> None:
     [
         "| `name` | text | required | The endpoint's name, unique in the repository; lower-cased. |",
         "| `auth_mode` | `key`, `aml_token` | `key` |",
+        "| `request_settings.request_timeout_ms` | 1 to 180000 | `5000` |",
         "| `request_settings.request_timeout_ms` | 1 to 300000 | `5000` |",
         "| `data_collector.collections.*.enabled` |",
         "| `resources.limits.nvidia.com/gpu` |",
