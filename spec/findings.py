@@ -34,6 +34,8 @@ class Scope:
     prefix: Path = ()
     notes: list[Note] = field(default_factory=list)
     """Of the deployment that is being resolved."""
+    doubtful: frozenset[Path] = frozenset()
+    """Fields of the document whose absence means nothing, since they were wrong or are misspelt."""
 
     @property
     def folder(self) -> str:
@@ -42,17 +44,23 @@ class Scope:
 
     def below(self, *keys: str | int) -> "Scope":
         """The part at these keys."""
-        return Scope(self.document, self.findings, (*self.prefix, *keys), self.notes)
+        return Scope(self.document, self.findings, (*self.prefix, *keys), self.notes, self.doubtful)
 
-    def within(self, document: Document) -> "Scope":
+    def within(self, document: Document, doubtful: frozenset[Path] = frozenset()) -> "Scope":
         """The root of another document that the same endpoint depends on."""
         self.findings.paths.add(document.file)
-        return Scope(document, self.findings, (), self.notes)
+        return Scope(document, self.findings, (), self.notes, doubtful)
+
+    def doubts(self, *keys: str | int) -> bool:
+        """Whether a field below this scope, or what it is in, was wrong or is misspelt."""
+        path = (*self.prefix, *keys)
+        return any(path[:end] in self.doubtful for end in range(1, len(path) + 1)) if self.doubtful else False
 
     def error(self, message: str, *keys: str | int, found: object = None, allowed: str = "") -> None:
-        """Note an error at a field below this scope."""
-        path = (*self.prefix, *keys)
-        self.findings.problems.append(self.document.problem(path, message, found=found, allowed=allowed))
+        """Note an error at a field below this scope, unless its value holds an unfilled placeholder."""
+        problem = self.document.problem((*self.prefix, *keys), message, found=found, allowed=allowed)
+        if (problem.line, problem.column) not in {(said.line, said.column) for said in self.document.problems}:
+            self.findings.problems.append(problem)
 
     def unknown(self, what: str, found: str, known: Iterable[str], *keys: str | int) -> None:
         """Note that a field names something that is not there, with a near match."""

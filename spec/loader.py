@@ -7,6 +7,7 @@ from spec.catalog import Catalog, EndpointSpec
 from spec.cautions import cautions, lost_checks, unchecked
 from spec.facts import Fact, gather, is_yaml
 from spec.files import Changes, Files
+from spec.findings import Findings
 from spec.index import Index
 from spec.problem import Problem, Severity
 from spec.repository import Repository
@@ -17,6 +18,8 @@ from spec.settings import Settings, read_settings, read_values
 from spec.watches import Trace, Watches
 
 _GLOBAL = ("settings", "values")
+_NOBODY = ""
+"""Stands for an endpoint's name where what nobody owns is watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,7 @@ def _resolve(
     """Resolve the first named endpoints anew on the draft's index; choose policies for these and the others."""
     names, claimed = reach
     common, index = draft.common, draft.index
-    ground = Ground(repository, common.settings, index.assets, common.settings_file, conda=common.conda)
+    ground = Ground(repository, common.settings, index.assets, common.settings_file, common.conda, common.is_settled)
     known = previous.resolved if previous is not None else {}
     resolved, broken = dict(draft.resolved), dict(draft.catalog.broken)
     traces: dict[str, Trace | None] = {}
@@ -210,11 +213,13 @@ def _resolve(
             broken[name] = problems
         else:
             resolved[name] = _same(known.get(name), spec)
+    strays = _strays(ground, index)
+    traces[_NOBODY] = Trace.of(strays) if strays.paths else None
     draft = replace(draft, resolved=resolved, watches=draft.watches.changed(traces))
     chosen = {*traces, *claimed}
     good = _attach(repository, draft, chosen, broken, previous)
     draft = replace(draft, hints=_hints(draft, chosen, good))
-    return replace(draft, catalog=_catalog(commit, repository, draft, good, broken))
+    return replace(draft, catalog=_catalog(commit, repository, draft, (good, broken), strays.problems))
 
 
 def _hints(draft: Loaded, names: Iterable[str], good: Mapping[str, EndpointSpec]) -> dict[str, tuple[Problem, ...]]:
@@ -267,21 +272,22 @@ def _origin(spec: EndpointSpec) -> tuple[str, str]:
 def _one(
     ground: Ground, common: Common, index: Index, name: str
 ) -> tuple[EndpointSpec | None, tuple[Problem, ...], Trace]:
-    if not common.is_settled:
-        return None, common.problems, Trace(frozenset(), frozenset())
     spec, findings = endpoints.resolve(ground, name, index.members(name), index.declared)
-    return spec, tuple(sorted(set(findings.problems))), Trace.of(findings)
+    unsettled = () if common.is_settled else common.problems
+    problems = tuple(sorted({*unsettled, *findings.problems}))
+    return None if unsettled else spec, problems, Trace.of(findings)
 
 
 def _catalog(
     commit: str,
     repository: Repository,
     draft: Loaded,
-    good: dict[str, EndpointSpec],
-    broken: dict[str, tuple[Problem, ...]],
+    outcome: tuple[dict[str, EndpointSpec], dict[str, tuple[Problem, ...]]],
+    strays: list[Problem],
 ) -> Catalog:
+    good, broken = outcome
     index, common = draft.index, draft.common
-    unattributed = {*common.problems, *(problem for fact in index.strays() for problem in _stray(fact))}
+    unattributed = {*common.problems, *strays}
     warnings: set[Problem] = set(cautions(repository, index, draft.policies))
     warnings.update(problem for found in draft.hints.values() for problem in found)
     for fact in index.flagged.values():
@@ -300,14 +306,12 @@ def _catalog(
     )
 
 
-def _stray(fact: Fact) -> tuple[Problem, ...]:
-    if fact.kind == "broken":
-        return fact.problems
-    if fact.kind == "checks":
-        return (lost_checks(fact),)
-    message = (
-        "`endpoint_name` is missing, and this folder does not hold exactly one endpoint: "
-        "name the endpoint that this deployment belongs to. "
-        "Where its endpoint is to go, delete this file too; where only its file is gone, bring that back."
-    )
-    return (Problem(fact.path, 1, 1, "endpoint_name", message, allowed="an endpoint's name"),)
+def _strays(ground: Ground, index: Index) -> Findings:
+    """What is wrong with the files whose folder does not tell their endpoint."""
+    findings = Findings()
+    for fact in index.strays():
+        if fact.kind == "deployment":
+            endpoints.check_stray(ground, fact.path, findings)
+        else:
+            findings.problems.extend(fact.problems if fact.kind == "broken" else (lost_checks(fact),))
+    return findings

@@ -10,11 +10,12 @@ from pydantic_core import ErrorDetails
 
 from spec.document import Document, Path, show
 from spec.fields import SHAPES
-from spec.near import listing, suggestion
+from spec.near import listing, near, suggestion
 from spec.problem import Problem
 
 M = TypeVar("M", bound=BaseModel)
 
+_UNKNOWN = ("extra_forbidden", "invalid_key")
 _SHAPE_MESSAGES = {
     "dict_type": "must be a mapping.",
     "list_type": "must be a list.",
@@ -28,17 +29,34 @@ def validate(model: type[M], document: Document, data: object) -> tuple[M | None
     try:
         return model.model_validate(data), ()
     except ValidationError as error:
-        problems = (_problem(model, document, details) for details in error.errors(include_url=False))
+        found = error.errors(include_url=False)
+        meant = {misspelt(model, details) for details in found}
+        telling = (one for one in found if one["type"] != "missing" or place(one) not in meant)
+        problems = (_problem(model, document, details) for details in telling)
         said = {(problem.line, problem.column) for problem in document.problems}
         return None, tuple(problem for problem in problems if (problem.line, problem.column) not in said)
 
 
+def place(details: ErrorDetails) -> Path:
+    """Where in the data an error is."""
+    return tuple(part for part in details["loc"] if part not in SHAPES and part != "[key]")
+
+
+def misspelt(model: type[BaseModel], details: ErrorDetails) -> Path | None:
+    """The field that an unknown key seems to mean: that it is missing says nothing more."""
+    if details["type"] not in _UNKNOWN:
+        return None
+    path = place(details)
+    meant = near(str(path[-1]), keys(model, details["loc"][:-1]))
+    return (*path[:-1], meant) if meant is not None else None
+
+
 def _problem(model: type[BaseModel], document: Document, details: ErrorDetails) -> Problem:
-    path: Path = tuple(part for part in details["loc"] if part not in SHAPES and part != "[key]")
+    path = place(details)
     dotted = ".".join(str(part) for part in path)
     subject = f"`{dotted}`" if dotted else "This file"
     match details["type"]:
-        case "extra_forbidden" | "invalid_key":
+        case kind if kind in _UNKNOWN:
             return _unknown(model, document, path, details["loc"])
         case "missing":
             return document.problem(path, f"{subject} is missing and required: add it.", allowed="a value")

@@ -14,7 +14,7 @@ from spec.findings import Findings, Scope
 from spec.release import Artifact
 from spec.repository import LFS, Repository
 from spec.rollout.checks import CheckFields, ChecksFile
-from spec.validation import validate
+from spec.salvage import read
 
 MAX_CHECKS = 1000
 MAX_BODY = 1024 * 1024
@@ -53,13 +53,13 @@ def _clash(repository: Repository, findings: Findings, paths: tuple[str, str], n
 
 def _read(repository: Repository, findings: Findings, document: Document) -> Checks | None:
     findings.paths.add(document.file)
-    findings.problems.extend(document.problems)
-    fields, problems = validate(ChecksFile, document, document.data)
-    findings.problems.extend(problems)
-    if fields is None or document.problems:
-        return None
     before = len(findings.problems)
-    scope = Scope(document, findings)
+    reading = read(ChecksFile, document)
+    findings.problems.extend(reading.problems)
+    fields = reading.fields
+    if fields is None:
+        return None
+    scope = Scope(document, findings, doubtful=reading.doubtful)
     _check(scope, fields)
     checks = tuple(_resolve(repository, scope.below("checks", index), one) for index, one in enumerate(fields.checks))
     if sum(len(one.body) + len(one.schema) + len(one.expect) for one in checks) > MAX_TOTAL:
@@ -77,7 +77,8 @@ def _check(scope: Scope, fields: ChecksFile) -> None:
         if first.setdefault(one.name, index) != index:
             message = f"Two checks have the name `{one.name}`: rename one."
             scope.error(message, "checks", index, "name", found=one.name)
-    if fields.max_changed is not None and all(one.max_difference is None for one in fields.checks):
+    known = not any("max_difference" in path for path in scope.doubtful)
+    if fields.max_changed is not None and known and all(one.max_difference is None for one in fields.checks):
         message = (
             "`max_changed` counts answers that differ by more than `max_difference`, and no check has one: add it."
         )
@@ -113,6 +114,8 @@ def _body(repository: Repository, scope: Scope, fields: CheckFields) -> str:
     if fields.request_file is not None:
         return _text(repository, scope, fields.request_file, "request_file")
     if not has_inline:
+        if any(scope.doubts(key) for key in ("method", "request", "request_file")):
+            return ""
         scope.error(f"The check `{fields.name}` needs `request` or `request_file`.", allowed="request, request_file")
         return ""
     return _json(scope, "request")

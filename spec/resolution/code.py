@@ -18,21 +18,20 @@ from spec.resolution.ground import Ground
 
 def resolve(ground: Ground, scope: Scope, fields: CodeConfiguration) -> Code | None:
     """The code that the fields name, or None with problems."""
-    for key, value in (("code", fields.code), ("scoring_script", fields.scoring_script)):
-        if not value:
+    written = fields.scoring_script
+    for key, value in (("code", fields.code), ("scoring_script", written)):
+        if not value and not scope.doubts(key):
             scope.error(f"`code_configuration.{key}` is missing and required: add it.", found=None)
-            return None
-    artifact = artifacts.find_directory(ground.repository, scope, fields.code, "code")
-    if artifact is None:
-        return None
-    script = posixpath.normpath(fields.scoring_script)
+    script = posixpath.normpath(written)
     if script.startswith(("/", "..")):
         message = "`scoring_script` leaves the code folder: name a script within it."
-        scope.error(message, "scoring_script", found=fields.scoring_script)
+        scope.error(message, "scoring_script", found=written)
+    artifact = artifacts.find_directory(ground.repository, scope, fields.code, "code") if fields.code else None
+    if artifact is None or not written or script.startswith(("/", "..")):
         return None
     path = posixpath.join(artifact.path, script)
     if path not in ground.repository.entries:
-        _missing(ground, scope, fields.scoring_script, path, artifact.path)
+        _missing(ground, scope, written, path, artifact.path)
         return None
     return Code(artifact, script)
 

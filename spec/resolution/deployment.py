@@ -34,6 +34,7 @@ class Parts:
     code: Code | None
     setting: Setting
     size: InstanceType
+    server: Server
 
 
 def resolve(ground: Ground, scope: Scope, fields: Deployment, endpoint: str, runtime: str) -> DeploymentSpec | None:
@@ -59,17 +60,12 @@ def resolve(ground: Ground, scope: Scope, fields: Deployment, endpoint: str, run
 
 def _recipe(ground: Ground, scope: Scope, fields: Deployment, runtime: str) -> Recipe | None:
     before = len(scope.findings.problems)
-    parts = _parts(ground, scope, fields)
+    parts = _parts(ground, scope, fields, runtime)
     if parts is None or len(scope.findings.problems) > before:
-        return None
-    server = serving.server(scope, fields, parts.model, parts.code, parts.setting)
-    if server is None or not serving.admit(scope, server, parts.setting, runtime):
-        return None
-    if server is Server.MLFLOW and parts.model and not mlflow.check(ground, scope.below("model"), parts.model):
         return None
     requests = fields.request_settings
     return Recipe(
-        server=server,
+        server=parts.server,
         runtime=runtime,
         environment=parts.setting.environment,
         instance_type=parts.size,
@@ -87,7 +83,7 @@ def _recipe(ground: Ground, scope: Scope, fields: Deployment, runtime: str) -> R
     )
 
 
-def _parts(ground: Ground, scope: Scope, fields: Deployment) -> Parts | None:
+def _parts(ground: Ground, scope: Scope, fields: Deployment, runtime: str) -> Parts | None:
     """Each part on its own, so that the problems of all are said at once."""
     model, code, written = fields.model, fields.code_configuration, fields.environment
     found_model = models.resolve(ground, scope.below("model"), model) if model is not None else None
@@ -98,7 +94,14 @@ def _parts(ground: Ground, scope: Scope, fields: Deployment) -> Parts | None:
     if found_code is not None:
         codes.check(ground, scope, found_code, setting.environment.python if setting is not None else None)
     _check_variables(scope, fields)
-    return None if setting is None or size is None else Parts(found_model, found_code, setting, size)
+    server = serving.server(scope, fields, found_model, found_code, setting)
+    if server is not None:
+        serving.admit(scope, server, setting, runtime)
+    if server is Server.MLFLOW and found_model is not None:
+        mlflow.check(ground, scope.below("model"), found_model)
+    if setting is None or size is None or server is None:
+        return None
+    return Parts(found_model, found_code, setting, size, server)
 
 
 def _check_variables(scope: Scope, fields: Deployment) -> None:

@@ -6,26 +6,33 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from spec.azure.deployment import Deployment, deployment_type
-from spec.azure.endpoint import Endpoint, KubernetesEndpoint, ManagedEndpoint, endpoint_type
+from spec.azure.endpoint import Endpoint, KubernetesEndpoint, ManagedEndpoint
 from spec.catalog import AuthMode, DeploymentSpec, EndpointSpec, Note
 from spec.document import Document
 from spec.findings import Findings, Scope
 from spec.near import listing, suggestion
 from spec.pairs import pairs
-from spec.resolution import checks, serving
+from spec.placeholders import is_unfilled
+from spec.problem import Problem
+from spec.resolution import checks, kinds, serving, traffic
 from spec.resolution import deployment as deployments
 from spec.resolution.deployment import NETWORK_NOT_ENFORCED
 from spec.resolution.ground import Ground
+from spec.resolution.kinds import Head
+from spec.salvage import read
 from spec.settings import PROCESS
-from spec.validation import validate
 
 M = TypeVar("M", bound=BaseModel)
 
 Names = Callable[[], list[str]]
 
+_OWNER = "endpoint_name"
+_NO_OWNER = (
+    "`endpoint_name` is missing, and this folder does not hold exactly one endpoint: "
+    "name the endpoint that this deployment belongs to. "
+    "Where its endpoint is to go, delete this file too; where only its file is gone, bring that back."
+)
 IDENTITY_NOT_USED = "IdentityNotUsed"
-MAX_KUBERNETES_NAME = 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,29 +51,37 @@ def resolve(ground: Ground, name: str, members: Members, declared: Names) -> tup
     for path in members.broken:
         findings.problems.extend(ground.repository.document(path).problems)
         findings.paths.add(path)
-    fields, scope = _endpoint(ground, members, findings)
-    if scope is None and not members.broken:
+    head = _endpoint(ground, members, findings)
+    if not members.endpoints and not members.broken:
         _orphans(ground, name, (members, declared()), findings)
-    found = _deployments(ground, findings, members, fields, name)
+    found = _deployments(ground, findings, members, head, name)
     if not members.broken:
-        found = checks.attach(ground.repository, findings, members.checks, found, _names(ground, members))
-    if fields is None or scope is None:
+        names = _names(ground, members)
+        found = checks.attach(ground.repository, findings, members.checks, found, names)
+        if head is not None and all(name and not is_unfilled(name) for name in names):
+            traffic.check(head.scope, head.fields, names)
+    if head is None or findings.problems:
         return None, findings
-    if not members.broken:
-        _check_traffic(scope, fields, _names(ground, members))
-    if findings.problems:
-        return None, findings
-    return _spec(fields, scope, found), findings
+    return _spec(head.fields, head.scope, found), findings
 
 
-def _endpoint(ground: Ground, members: Members, findings: Findings) -> tuple[Endpoint | None, Scope | None]:
+def check_stray(ground: Ground, path: str, findings: Findings) -> None:
+    """Note all that is wrong with a deployment that names no endpoint, and whose folder does not tell it either."""
+    document = ground.repository.document(path)
+    _deployments(ground, findings, Members(deployments=(path,)), None, "")
+    scope = Scope(document, findings, doubtful=read(kinds.choose(document, None), document).doubtful)
+    if not scope.doubts(_OWNER):
+        findings.problems.append(Problem(path, 1, 1, _OWNER, _NO_OWNER, allowed="an endpoint's name"))
+
+
+def _endpoint(ground: Ground, members: Members, findings: Findings) -> Head | None:
     if not members.endpoints:
-        return None, None
+        return None
     document = ground.repository.document(members.endpoints[0])
-    fields = _read(endpoint_type(dict(document.mapping)), document, findings)
+    fields, scope = _read(kinds.choose_endpoint(document), document, findings)
     for other in members.endpoints[1:]:
         _clash(ground, findings, ("endpoint", members.endpoints[0], other))
-    return fields, Scope(document, findings)
+    return Head(fields, scope) if fields is not None else None
 
 
 def _clash(ground: Ground, findings: Findings, clash: tuple[str, str, str]) -> None:
@@ -95,70 +110,36 @@ def _orphans(ground: Ground, name: str, found: tuple[Members, list[str]], findin
 
 
 def _deployments(
-    ground: Ground, findings: Findings, members: Members, endpoint: Endpoint | None, name: str
+    ground: Ground, findings: Findings, members: Members, head: Head | None, name: str
 ) -> list[DeploymentSpec]:
-    runtime = _runtime(ground, findings, members, endpoint)
+    runtime = _runtime(ground, head)
     first: dict[str, str] = {}
     found = []
     for path in members.deployments:
         document = ground.repository.document(path)
-        fields = _read(deployment_type(dict(document.mapping)), document, findings)
+        fields, scope = _read(kinds.choose(document, head), document, findings)
         key = str(document.mapping.get("name", path)).lower()
         if key in first:
             _clash(ground, findings, ("deployment", first[key], path))
         first.setdefault(key, path)
-        if fields is None or document.problems or endpoint is None:
+        if fields is None:
             continue
-        scope = Scope(document, findings)
-        _check_kind(scope, fields, endpoint)
+        kinds.check(scope, fields, head)
         spec = deployments.resolve(ground, scope, fields, name, runtime or PROCESS)
         found += [spec] if spec is not None else []
     return found
 
 
-def _runtime(ground: Ground, findings: Findings, members: Members, endpoint: Endpoint | None) -> str | None:
-    if endpoint is None:
+def _runtime(ground: Ground, head: Head | None) -> str | None:
+    if head is None or head.scope.doubts("compute"):
         return None
-    document = ground.repository.document(members.endpoints[0])
-    compute = endpoint.compute if isinstance(endpoint, KubernetesEndpoint) else ""
-    return serving.runtime(ground, Scope(document, findings), compute)
-
-
-def _check_kind(scope: Scope, fields: Deployment, endpoint: Endpoint) -> None:
-    """Refuse a Kubernetes deployment on a managed endpoint, and too long a pair of names."""
-    is_kubernetes = isinstance(endpoint, KubernetesEndpoint)
-    kind = "kubernetes" if scope.document.mapping.get("type") == "kubernetes" else "managed"
-    if (kind == "kubernetes") != is_kubernetes:
-        allowed = "kubernetes" if is_kubernetes else "managed"
-        why = "has a `compute`" if is_kubernetes else "has no `compute`"
-        message = f"The endpoint `{endpoint.name}` {why}, so `type` must be {allowed}, and it is {kind}."
-        scope.error(message, "type", found=kind, allowed=allowed)
-    if is_kubernetes and len(endpoint.name) + len(fields.name) > MAX_KUBERNETES_NAME:
-        message = f"On Kubernetes the names of endpoint and deployment have {MAX_KUBERNETES_NAME} characters at most."
-        scope.error(message, "name", found=fields.name, allowed=f"{MAX_KUBERNETES_NAME} characters together")
+    compute = head.fields.compute if isinstance(head.fields, KubernetesEndpoint) else ""
+    return serving.runtime(ground, head.scope, compute)
 
 
 def _names(ground: Ground, members: Members) -> list[str]:
     documents = (ground.repository.document(path) for path in members.deployments)
     return [str(document.mapping.get("name", "")).lower() for document in documents]
-
-
-def _check_traffic(scope: Scope, fields: Endpoint, names: list[str]) -> None:
-    for key, shares in (("traffic", fields.traffic), ("mirror_traffic", fields.mirror_traffic)):
-        for name in shares:
-            if name.lower() not in names:
-                hint = suggestion(name, names) or f" Deployments: {listing(names)}."
-                message = f"`{key}` names the deployment `{name}`, which no file declares.{hint}"
-                scope.error(message, key, name, found=name, allowed=", ".join(sorted(names)))
-        if len({name.lower() for name in shares}) < len(shares):
-            scope.error(f"`{key}` names a deployment twice, in capitals and not: keep one.", key)
-    live = {name.lower() for name in fields.traffic}
-    for name in fields.mirror_traffic:
-        if name.lower() in live:
-            message = (
-                f"The deployment `{name}` takes live traffic, so it cannot be the mirror's target: choose another."
-            )
-            scope.error(message, "mirror_traffic", name, found=name)
 
 
 def _spec(fields: Endpoint, scope: Scope, found: list[DeploymentSpec]) -> EndpointSpec:
@@ -201,9 +182,9 @@ def _shares(shares: dict[str, int]) -> tuple[tuple[str, int], ...]:
     return tuple(sorted((name.lower(), share) for name, share in shares.items()))
 
 
-def _read(model: type[M], document: Document, findings: Findings) -> M | None:
+def _read(model: type[M], document: Document, findings: Findings) -> tuple[M | None, Scope]:
+    """What the file says, as far as it is right."""
+    reading = read(model, document)
     findings.paths.add(document.file)
-    findings.problems.extend(document.problems)
-    fields, problems = validate(model, document, document.data)
-    findings.problems.extend(problems)
-    return fields
+    findings.problems.extend(reading.problems)
+    return reading.fields, Scope(document, findings, doubtful=reading.doubtful)

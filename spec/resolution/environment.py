@@ -11,10 +11,11 @@ from spec.findings import Scope
 from spec.release import BuildContext, Environment, HttpRoute, InferenceConfig
 from spec.repository import join
 from spec.resolution.ground import Ground
-from spec.validation import validate
+from spec.salvage import read as read_fields
 
 _STANDARD = (("/", 5001), ("/", 5001), ("/score", 5001))
 """Routes of the inference server: an `inference_config` that says just this is nothing special."""
+_CONTENT = ("conda_file", "image", "build")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,9 @@ def resolve(ground: Ground, scope: Scope, written: str | InlineEnvironment) -> S
     )
     if entry is not None and reference.key not in ground.assets:
         return Setting(_curated(ground, entry, written))
-    names = ", ".join(ground.names("environment"))
-    scope.error(f"`environment` {ground.explain(reference)}", found=written, allowed=names)
+    if ground.is_settled or reference.key in ground.assets:
+        names = ", ".join(ground.names("environment"))
+        scope.error(f"`environment` {ground.explain(reference)}", found=written, allowed=names)
     return None
 
 
@@ -76,36 +78,41 @@ def _at_path(ground: Ground, scope: Scope, written: str) -> Setting | None:
 
 def _from_file(ground: Ground, scope: Scope, path: str, label: str) -> Setting | None:
     document = ground.repository.document(path)
-    inner = scope.within(document)
-    fields, problems = validate(EnvironmentFile, document, document.data)
-    scope.findings.problems.extend((*document.problems, *problems))
-    return describe(ground, inner, fields, label) if fields is not None and not document.problems else None
+    reading = read_fields(EnvironmentFile, document)
+    scope.findings.problems.extend(reading.problems)
+    inner = scope.within(document, reading.doubtful)
+    return describe(ground, inner, reading.fields, label) if reading.fields is not None else None
 
 
 def describe(ground: Ground, scope: Scope, fields: InlineEnvironment, label: str) -> Setting | None:
-    """The environment that the fields describe, at a place of a document."""
+    """The environment that the fields describe, at a place of a document; None too where it is in doubt."""
     if fields.os_type == "windows":
         scope.error("`os_type` is windows, and only linux is served: remove it.", "os_type", found="windows")
-        return None
     if fields.image and fields.build is not None:
         scope.error("An environment has `image` or `build`, not both: keep one.", "build", allowed="image or build")
         return None
     if not fields.image and fields.build is None and not fields.conda_file:
-        scope.error("An environment needs `conda_file`, `image` or `build`.", allowed="conda_file, image, build")
+        if not any(scope.doubts(key) for key in _CONTENT):
+            scope.error("An environment needs `conda_file`, `image` or `build`.", allowed="conda_file, image, build")
         return None
     base = Environment(label, image=fields.image or None, inference_config=_routes(fields.inference_config))
     if fields.build is not None:
         return _built(ground, scope, fields.build, base)
-    return _packaged(ground, scope, fields.conda_file, base) if fields.conda_file else _imaged(base)
+    if fields.conda_file:
+        return _packaged(ground, scope, fields.conda_file, base)
+    return None if scope.doubts("conda_file") or scope.doubts("inference_config") else _imaged(base)
 
 
 def _built(ground: Ground, scope: Scope, build: Build, base: Environment) -> Setting | None:
     inner = scope.below("build")
     if not build.path:
-        inner.error("`build.path` is missing: name the folder with the Dockerfile.", allowed="a folder")
+        if not inner.doubts("path"):
+            inner.error("`build.path` is missing: name the folder with the Dockerfile.", allowed="a folder")
         return None
     folder = artifacts.find_directory(ground.repository, inner, build.path, "path")
     if folder is None:
+        return None
+    if inner.doubts("dockerfile_path"):
         return None
     dockerfile = posixpath.normpath(posixpath.join(folder.path, build.dockerfile_path))
     if dockerfile not in ground.repository.entries:

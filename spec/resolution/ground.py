@@ -24,6 +24,8 @@ class Ground:
     """Empty: the repository has none."""
     conda: bool = False
     """Whether a real conda makes the environments of conda files."""
+    is_settled: bool = True
+    """False: the settings cannot be read, so a name that they may declare is not known to be wrong."""
 
     def pick(self, reference: Reference) -> str | None:
         """The path of the file that declares the asset, or None with `explain` saying why."""

@@ -8,9 +8,14 @@ from spec.resolution.environment import Setting, read
 from spec.resolution.ground import Ground
 
 
+def is_model(ground: Ground, model: Model) -> bool:
+    """Whether the artifact is an MLflow model."""
+    return _path(model, "MLmodel") in ground.repository.entries and model.artifact.kind == "directory"
+
+
 def check(ground: Ground, scope: Scope, model: Model) -> bool:
-    """Whether the artifact is an MLflow model; a problem says what is missing."""
-    if _path(model, "MLmodel") in ground.repository.entries and model.artifact.kind == "directory":
+    """Like `is_model`, with a problem that says what is missing."""
+    if is_model(ground, model):
         return True
     message = "`type` is mlflow_model, so `path` must be a folder with a file `MLmodel` in it."
     scope.error(message, found=model.artifact.path)

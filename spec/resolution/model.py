@@ -6,9 +6,9 @@ from typing import Literal, cast
 from spec import artifacts, references
 from spec.azure.asset import InlineModel, ModelFile
 from spec.findings import Scope
-from spec.release import Model
+from spec.release import Artifact, Model
 from spec.resolution.ground import Ground
-from spec.validation import validate
+from spec.salvage import read
 
 ModelType = Literal["custom_model", "mlflow_model", "triton_model"]
 
@@ -36,29 +36,33 @@ def resolve(ground: Ground, scope: Scope, written: str | InlineModel) -> Model |
 
 def _from_file(ground: Ground, scope: Scope, path: str) -> Model | None:
     document = ground.repository.document(path)
-    inner = scope.within(document)
-    fields, problems = validate(ModelFile, document, document.data)
-    scope.findings.problems.extend((*document.problems, *problems))
-    return describe(ground, inner, fields) if fields is not None and not document.problems else None
+    reading = read(ModelFile, document)
+    scope.findings.problems.extend(reading.problems)
+    inner = scope.within(document, reading.doubtful)
+    return describe(ground, inner, reading.fields) if reading.fields is not None else None
 
 
 def describe(ground: Ground, scope: Scope, fields: InlineModel) -> Model | None:
-    """The model that the fields describe, at a place of a document."""
+    """The model that the fields describe, at a place of a document; None too where its type is in doubt."""
+    unfit = _unfit(fields.name, fields.version)
+    if unfit:
+        scope.error(f"`{unfit}` becomes part of a path, so it may have no `/` and be neither `.` nor `..`.", unfit)
+    artifact = _artifact(ground, scope, fields)
+    if artifact is None or unfit or scope.doubts("type"):
+        return None
+    name = fields.name or re.sub(r"[^A-Za-z0-9._-]", "-", artifact.basename) or "model"
+    return Model(name, fields.version or "1", cast("ModelType", fields.type), artifact)
+
+
+def _artifact(ground: Ground, scope: Scope, fields: InlineModel) -> Artifact | None:
     if not fields.path:
-        scope.error("`path` is missing: name the model's file or folder, relative to this YAML file.", found=None)
+        if not scope.doubts("path"):
+            scope.error("`path` is missing: name the model's file or folder, relative to this YAML file.", found=None)
         return None
     if references.is_remote(fields.path) or fields.path.startswith("azureml:"):
         scope.error(f"`path` names files that live in Azure: {_ADVICE}", "path", found=fields.path)
         return None
-    artifact = artifacts.find(ground.repository, scope, fields.path, "path")
-    if artifact is None:
-        return None
-    name = fields.name or re.sub(r"[^A-Za-z0-9._-]", "-", artifact.basename) or "model"
-    unfit = _unfit(name, fields.version or "1")
-    if unfit:
-        scope.error(f"`{unfit}` becomes part of a path, so it may have no `/` and be neither `.` nor `..`.", unfit)
-        return None
-    return Model(name, fields.version or "1", cast("ModelType", fields.type), artifact)
+    return artifacts.find(ground.repository, scope, fields.path, "path")
 
 
 def _unfit(name: str, version: str) -> str:

@@ -1,5 +1,6 @@
 """What answers a deployment's requests, and what runs it."""
 
+from spec.azure.asset import InlineEnvironment
 from spec.azure.deployment import Deployment
 from spec.findings import Scope
 from spec.near import listing, suggestion
@@ -15,6 +16,8 @@ def runtime(ground: Ground, scope: Scope, compute: str) -> str | None:
     settings = ground.settings
     name = settings.computes.get(compute.rpartition("/")[2]) if compute else settings.default_runtime
     where = f"`{ground.settings_file}`" if ground.settings_file else "a YAML file with `kind: settings`"
+    if name is None and not ground.is_settled:
+        return None
     if name is None:
         known = listing(settings.computes)
         message = (
@@ -36,24 +39,45 @@ def runtime(ground: Ground, scope: Scope, compute: str) -> str | None:
 
 
 def server(
-    scope: Scope, fields: Deployment, model: Model | None, code: Code | None, setting: Setting
+    scope: Scope, fields: Deployment, model: Model | None, code: Code | None, setting: Setting | None
 ) -> Server | None:
-    """What serves, or None with a problem; does not say whether the runtime can."""
+    """What serves, or None with a problem or where another problem leaves it open; not whether the runtime can."""
     if model is not None and model.type == "triton_model":
         return Server.TRITON
-    if setting.container:
+    if setting is not None and setting.container:
         return Server.CONTAINER
     if code is not None:
-        return Server.INFERENCE_SERVER
+        return Server.INFERENCE_SERVER if setting is not None else None
+    if fields.code_configuration is not None or scope.doubts("code_configuration"):
+        return None
     if model is not None and model.type == "mlflow_model":
         return Server.MLFLOW
-    if fields.code_configuration is None:
+    if (model is not None or not _asks(scope, fields.model, "model")) and not _may_be_container(
+        scope, fields, setting
+    ):
         message = (
             "`code_configuration` is missing: name the folder with the code and its entry script. "
             "Only a model of `type: mlflow_model` serves without code."
         )
         scope.error(message, found=None, allowed="code_configuration, or model.type mlflow_model")
     return None
+
+
+def _asks(scope: Scope, value: object, key: str) -> bool:
+    """Whether the deployment has the field, right or wrong."""
+    return value is not None or scope.doubts(key)
+
+
+def _may_be_container(scope: Scope, fields: Deployment, setting: Setting | None) -> bool:
+    """Whether an environment with problems may turn out to be one that needs a container."""
+    if setting is not None:
+        return False
+    written = fields.environment
+    if not isinstance(written, InlineEnvironment):
+        return _asks(scope, written, "environment")
+    special = written.build is not None or written.inference_config is not None
+    doubts = any(scope.doubts("environment", key) for key in ("build", "inference_config"))
+    return not written.conda_file or special or doubts
 
 
 def setting(
@@ -65,18 +89,21 @@ def setting(
     if model is not None and model.type == "triton_model":
         return Setting(Environment("Triton"), "its model is a Triton model")
     if model is not None and model.type == "mlflow_model" and fields.code_configuration is None:
-        return mlflow.environment(ground, scope.below("model"), model)
-    if fields.model is None or model is not None:
+        is_right = mlflow.is_model(ground, model) and not scope.doubts("environment")
+        return mlflow.environment(ground, scope.below("model"), model) if is_right else None
+    if (model is not None or not _asks(scope, fields.model, "model")) and not scope.doubts("environment"):
         message = "`environment` is missing: refer to one, or write one with `conda_file` or `image`."
         scope.error(message, allowed="azureml:NAME:VERSION, or a mapping with conda_file, image or build")
     return None
 
 
-def admit(scope: Scope, server: Server, setting: Setting, name: str) -> bool:
+def admit(scope: Scope, server: Server, setting: Setting | None, name: str) -> bool:
     """Whether the runtime can serve it; a problem names the runtime to use."""
     if server not in (Server.CONTAINER, Server.TRITON) or name != PROCESS:
         return True
-    reason = setting.container if server is Server.CONTAINER else "its model is a Triton model"
+    reason = (
+        setting.container if setting is not None and server is Server.CONTAINER else "its model is a Triton model"
+    )
     message = (
         f"This deployment needs a container ({reason}), and this version has only the `{PROCESS}` runtime, "
         "which installs packages and runs code: name packages by `conda_file` and code by `code_configuration`, "

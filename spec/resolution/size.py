@@ -14,15 +14,16 @@ from spec.resolution.ground import Ground
 def resolve(ground: Ground, scope: Scope, fields: Deployment) -> InstanceType | None:
     """The size of one replica, or None with problems."""
     found = _named(ground, scope, fields.instance_type) if fields.instance_type else instances.DEFAULT
-    if found is None or not isinstance(fields, KubernetesDeployment) or fields.resources is None:
+    if not isinstance(fields, KubernetesDeployment) or fields.resources is None:
         return found
-    return _limited(scope.below("resources"), found, fields.resources)
+    limited = _limited(scope.below("resources"), found or instances.DEFAULT, fields.resources)
+    return limited if found is not None else None
 
 
 def _named(ground: Ground, scope: Scope, name: str) -> InstanceType | None:
     own = ground.settings.instance_types
     found = instances.find(name, own)
-    if found is None:
+    if found is None and ground.is_settled:
         known = (*own, *instances.names())
         message = (
             f"The instance type `{name}` is not known.{suggestion(name, known)} Use a known one, "
@@ -40,6 +41,7 @@ def _limited(scope: Scope, base: InstanceType, resources: Resources) -> Instance
         for key in ("cpu", "memory", "gpu")
         if getattr(part, key)
     }
+    is_good = True
     readers = {"cpu": cores, "memory": size, "gpu": amount}
     for key, (kind, written) in values.items():
         read = readers[key](written)
@@ -48,9 +50,10 @@ def _limited(scope: Scope, base: InstanceType, resources: Resources) -> Instance
             scope.error(
                 f"`{written}` is no amount of {spelt}: write it as Kubernetes does.", kind, spelt, found=written
             )
-            return None
-        base = _with(base, key, read)
-    return base
+            is_good = False
+        else:
+            base = _with(base, key, read)
+    return base if is_good else None
 
 
 def _with(base: InstanceType, key: str, value: float) -> InstanceType:

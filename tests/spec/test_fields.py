@@ -235,7 +235,7 @@ def test_deployment_problems(text: str, where: str, words: str) -> None:
 def test_all_problems_of_a_file_are_said_at_once() -> None:
     _, problems = read("deployment", "nam: x\ninstance_count: 0\nmodel: {path: 5}\nenvironment: []\n")
     assert sorted(problem.field for problem in problems) == [
-        "environment", "instance_count", "instance_type", "model.path", "nam", "name",
+        "environment", "instance_count", "instance_type", "model.path", "nam",
     ]  # fmt: skip
 
 

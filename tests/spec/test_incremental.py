@@ -161,6 +161,12 @@ CHANGES = [
     pytest.param({"blue.yml": without(DEPLOYMENT, "endpoint_name"), "o.yml": OTHER}, {"o.yml": None},
                  {"shop", "other"}, id="and its going"),
     pytest.param({}, {"g.yml": DEPLOYMENT.replace("blue", "green")}, {"shop"}, id="a deployment comes"),
+    pytest.param({"endpoint.yml": None, "blue.yml": without(DEPLOYMENT, "endpoint_name"), "conda.yml": None},
+                 {"conda.yml": CONDA}, set(), id="what nobody's deployment lacked comes"),
+    pytest.param({"endpoint.yml": None, "model/model.pkl": None}, {"model/model.pkl": "x"}, {"shop"},
+                 id="what an orphan lacked comes"),
+    pytest.param({"s.yml": "kind: settings\nx: y\n"}, {"code/score.py": "1 1"}, {"shop"},
+                 id="a script turns wrong beside wrong settings"),
 ]  # fmt: skip
 
 

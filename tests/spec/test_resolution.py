@@ -255,7 +255,7 @@ class TestEnvironments:
             ("{conda_file: broken.yml}", "broken.yml:2:1:", "not valid YAML"),
             ("{conda_file: wrong.yml}", "wrong.yml:2:5: dependencies.0:", ""),
             ("{conda_file: wrong.txt}", "wrong.txt:2:1:", ""),
-            ("{os_type: windows, image: x}", "blue.yml:6:24: environment.os_type:", "only linux"),
+            ("{os_type: windows, conda_file: conda.yml}", "blue.yml:6:24: environment.os_type:", "only linux"),
             (
                 "{conda_file: conda.yml, image: x, inference_config: %s}",
                 "blue.yml:6:14:",
@@ -304,14 +304,15 @@ class TestServing:
         ("text", "where", "words"),
         [
             ("model: {path: model, type: mlflow_model}\n" + ENVIRONMENT, "blue.yml:4:8: model:", "a file `MLmodel`"),
-            ("model: {path: model, type: mlflow_model}\n", "blue.yml:4:8: model:", "neither conda.yaml nor"),
+            ("model: {path: model, type: mlflow_model}\n", "blue.yml:4:8: model:", "a file `MLmodel`"),
+            ("model: {path: bare, type: mlflow_model}\n", "blue.yml:4:8: model:", "neither conda.yaml nor"),
             ("model: {path: model, type: triton_model}\n", "blue.yml:4:8: model:", "leave this deployment out"),
             (MODEL + ENVIRONMENT, "blue.yml:1:1:", "`code_configuration` is missing"),
             (MODEL + CODE, "blue.yml:1:1:", "`environment` is missing"),
         ],
     )
     def test_what_is_wrong(self, loaded: Build, text: str, where: str, words: str) -> None:
-        found = problem(loaded({"blue.yml": HEAD + text}))
+        found = problem(loaded({"blue.yml": HEAD + text, "bare/MLmodel": "flavors: {}"}))
         assert found.startswith(where)
         assert words in found
 
