@@ -11,13 +11,23 @@ from spec.document import Document
 from spec.near import listing, suggestion
 from spec.placeholders import is_unfilled
 from spec.problem import Problem, Severity
-from spec.recognition import Kind, is_plausible, recognise, scan_checked, scan_claimed, scan_endpoint, scan_kind
+from spec.recognition import (
+    Kind,
+    is_plausible,
+    is_presumable,
+    recognise,
+    scan_checked,
+    scan_claimed,
+    scan_endpoint,
+    scan_kind,
+)
 from spec.rollout.choice import Claim
 from spec.rollout.policy import read_policy
 from spec.settings import KINDS
 from spec.validation import validate
 
-FactKind = Kind | Literal["broken", "unread"]
+FactKind = Kind | Literal["broken", "unread", "presumable"]
+"""`presumable`: nothing of ours, unless a deployment makes it an endpoint (see `spec.presumption`)."""
 
 _OWNED = ("endpoint", "deployment", "checks", "broken")
 
@@ -37,6 +47,8 @@ class Fact:
     """Of a file that cannot be read, of an asset, and of a policy."""
     claim: Claim | None = None
     """Of a policy: to whom it belongs."""
+    is_presumed: bool = False
+    """Whether only a deployment that asks for it makes it an endpoint."""
 
     @property
     def folder(self) -> str:
@@ -47,6 +59,11 @@ class Fact:
     def is_loose(self) -> bool:
         """Whether only its folder can tell which endpoint it belongs to."""
         return self.kind in ("deployment", "checks", "broken") and not self.endpoint
+
+    @property
+    def is_presumable(self) -> bool:
+        """Whether it is an endpoint only if a deployment asks for it."""
+        return self.is_presumed or self.kind == "presumable"
 
     @property
     def is_flagged(self) -> bool:
@@ -73,7 +90,7 @@ def gather(document: Document, before: Fact | None) -> Fact | None:
     kind = recognise(document.mapping)
     match kind:
         case None:
-            return None
+            return _presumable(document)
         case "endpoint":
             return _endpoint(document, before)
         case "model" | "environment":
@@ -110,6 +127,12 @@ def _endpoint(document: Document, before: Fact | None) -> Fact:
     owner = before.endpoint if before is not None and before.kind in _OWNED else ""
     missing = document.problem(("name",), "`name` is missing and required: add it.", allowed="a name")
     return Fact(document.file, "broken", "", owner, problems=document.problems or (missing,))
+
+
+def _presumable(document: Document) -> Fact | None:
+    name = _text(document.mapping.get("name")).lower()
+    found = is_presumable(document.mapping) and not is_unfilled(name)
+    return Fact(document.file, "presumable", name) if found else None
 
 
 def _deployment(document: Document) -> Fact:

@@ -30,6 +30,10 @@ class Index:
     """Files with something to say on their own."""
     claims: Mapping[str, Claim] = field(default_factory=dict)
     """Policies, by path."""
+    presumable: Paths[str] = field(default_factory=dict)
+    """Name → files that are its endpoint, or would be if a deployment asked for it."""
+    presumable_in: Paths[str] = field(default_factory=dict)
+    """Folder → such files in it."""
 
     def changed(self, deltas: Mapping[str, Fact | None]) -> "Index":
         """The index with these files replaced (None: gone, or nothing of ours)."""
@@ -95,6 +99,8 @@ class _Draft:
         self._assets = dict(index.assets)
         self._flagged = dict(index.flagged)
         self._claims = dict(index.claims)
+        self._presumable = dict(index.presumable)
+        self._presumable_in = dict(index.presumable_in)
 
     def add(self, fact: Fact | None) -> None:
         if fact is None:
@@ -104,6 +110,9 @@ class _Draft:
             _put(self._owned, fact.endpoint, fact.path)
         if fact.kind == "endpoint":
             _put(self._declaring, fact.folder, fact.path)
+        if fact.is_presumable:
+            _put(self._presumable, fact.name, fact.path)
+            _put(self._presumable_in, fact.folder, fact.path)
         if fact.is_loose:
             _put(self._loose, fact.folder, fact.path)
         if fact.asset is not None:
@@ -122,6 +131,8 @@ class _Draft:
         _take(self._owned, fact.endpoint, fact.path)
         _take(self._declaring, fact.folder, fact.path)
         _take(self._loose, fact.folder, fact.path)
+        _take(self._presumable, fact.name, fact.path)
+        _take(self._presumable_in, fact.folder, fact.path)
         if fact.asset is not None:
             rest = {path: version for path, version in self._assets.get(fact.asset, {}).items() if path != fact.path}
             self._assets.pop(fact.asset, None)
@@ -129,7 +140,15 @@ class _Draft:
 
     def finish(self) -> Index:
         return Index(
-            self._facts, self._owned, self._declaring, self._loose, self._assets, self._flagged, self._claims
+            self._facts,
+            self._owned,
+            self._declaring,
+            self._loose,
+            self._assets,
+            self._flagged,
+            self._claims,
+            self._presumable,
+            self._presumable_in,
         )
 
 

@@ -9,6 +9,7 @@ from spec.facts import Fact, gather, is_yaml
 from spec.files import Changes, Files
 from spec.findings import Findings
 from spec.index import Index
+from spec.presumption import presume
 from spec.problem import Problem, Severity
 from spec.repository import Repository
 from spec.resolution import endpoint as endpoints
@@ -101,7 +102,8 @@ def _load_all(commit: str, files: Files, previous: Loaded | None, *, conda: bool
     paths = sorted(path for path in repository.entries if _is_candidate(repository, path, known))
     values, problems = _values(repository, paths)
     repository.use(values)
-    index = Index().changed({path: gather(repository.document(path), known.get(path)) for path in paths})
+    facts = {path: gather(repository.document(path), known.get(path)) for path in paths}
+    index = Index().changed(presume(Index(), facts))
     common = replace(_common(repository, index, values, problems), conda=conda)
     policies = Policies.of(index.claims.values())
     draft = Loaded(Catalog(commit), index, Watches(), common, files.problems(), policies=policies)
@@ -110,7 +112,8 @@ def _load_all(commit: str, files: Files, previous: Loaded | None, *, conda: bool
 
 def _is_candidate(repository: Repository, path: str, known: Mapping[str, Fact]) -> bool:
     kind = repository.entries[path].kind
-    return is_yaml(path) and (kind in ("file", "executable") or (kind == "symlink" and path in known))
+    was_ours = path in known and known[path].kind != "presumable"
+    return is_yaml(path) and (kind in ("file", "executable") or (kind == "symlink" and was_ours))
 
 
 def _values(repository: Repository, paths: Iterable[str]) -> tuple[Mapping[str, str], tuple[Problem, ...]]:
@@ -150,7 +153,7 @@ def _deltas(repository: Repository, index: Index, changes: Changes) -> dict[str,
         after = gather(repository.document(path), before) if is_there else None
         if before is not None or after is not None:
             deltas[path] = after
-    return deltas
+    return presume(index, deltas) if deltas else deltas
 
 
 def _reaches_all(deltas: Mapping[str, Fact | None], index: Index) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Hashable, Mapping
 from typing import Literal
 
 from spec.azure.asset import EnvironmentFile, ModelFile
+from spec.azure.endpoint import KubernetesEndpoint, ManagedEndpoint
+from spec.near import near
 
 OwnKind = Literal["settings", "values", "rollout_policy", "checks"]
 Kind = Literal["endpoint", "deployment", "model", "environment", "unknown"] | OwnKind
@@ -30,6 +32,9 @@ _BATCH = frozenset(
 _CONTENT = frozenset({"model", "environment", "code_configuration"})
 _MODEL_KEYS = frozenset(ModelFile.model_fields)
 _ENVIRONMENT_KEYS = frozenset(EnvironmentFile.model_fields)
+_ENDPOINT_KEYS = frozenset(ManagedEndpoint.model_fields) | frozenset(KubernetesEndpoint.model_fields) | {"$schema"}
+_MISSPELT = 4
+"""An endpoint with more misspelt keys is not taken for one."""
 _MODEL_TYPES = frozenset({"custom_model", "mlflow_model", "triton_model"})
 _PLAUSIBLE = re.compile(
     r"online(?:endpoint|deployment)|^\s*(?:endpoint_name|auth_mode|mirror_traffic|traffic|instance_type|code_configuration)\s*:",
@@ -55,6 +60,18 @@ def recognise(data: Mapping[Hashable, object]) -> Kind | None:
     if isinstance(schema, str) and ("azureml" in schema.lower() or "online" in schema.lower()):
         return _by_schema(schema.lower())
     return _by_shape(data) or ("unknown" if _is_own_kind(data) else None)
+
+
+def is_presumable(data: Mapping[Hashable, object]) -> bool:
+    """Whether a mapping that is nothing of ours may be an endpoint, if a deployment asks for one of its name.
+
+    Each of its keys is an endpoint's, or seems to be a misspelt one: `name` alone is a whole endpoint to Azure.
+    """
+    name, schema = data.get("name"), str(data.get("$schema", "online"))
+    if not isinstance(name, str) or not name or "kind" in data or "online" not in schema.lower():
+        return False
+    rest = [key for key in data if key not in _ENDPOINT_KEYS]
+    return len(rest) <= _MISSPELT and all(isinstance(key, str) and near(key, _ENDPOINT_KEYS) for key in rest)
 
 
 def is_plausible(text: str) -> bool:
