@@ -198,8 +198,10 @@ def check_clock(paths: Paths) -> Check:
 
 
 def check_registry() -> Check:
-    """Environments are installed from a package registry: resolve one requirement as uv would."""
+    """Environments are installed from a package registry: resolve one requirement as a build would."""
     from uv import find_uv_bin
+
+    from runtime.uv import child_environment
 
     call = [
         find_uv_bin(),
@@ -219,6 +221,7 @@ def check_registry() -> Check:
             capture_output=True,
             text=True,
             timeout=REGISTRY_SECONDS,
+            env=child_environment(os.environ),
             check=False,
         )
     except (OSError, subprocess.SubprocessError) as error:

@@ -26,6 +26,14 @@ _KEPT_UV = re.compile(
     r"UV_(CACHE_DIR|DEFAULT_INDEX|INDEX|INDEX_.*|EXTRA_INDEX_URL|FIND_LINKS|HTTP_.*|REQUEST_TIMEOUT|OFFLINE|NATIVE_TLS"
     r"|SYSTEM_CERTS|INSECURE_HOST|KEYRING_PROVIDER|LINK_MODE|CONCURRENT_.*|PYTHON_INSTALL_.*|NO_CACHE|CREDENTIALS_DIR)"
 )
+_TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
+"""Any of these is the operator's own word on whose certificates uv trusts."""
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE")
+_STORES = (
+    *("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"),
+    "/etc/ssl/cert.pem",
+)
+"""Where systems keep the certificates that they trust; macOS has one of these too."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
 _AWAY = (
     *("error sending request", "dns error", "failed to lookup address", "connection refused", "connection reset"),
@@ -84,7 +92,21 @@ def child_environment(inherited: Mapping[str, str]) -> dict[str, str]:
         for name, value in inherited.items()
         if name.upper() in _KEPT or name.startswith("LC_") or _KEPT_UV.fullmatch(name)
     }
-    return {**kept, "NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "manual", **_config(inherited)}
+    fixed = {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "manual"}
+    return {**kept, **fixed, **trust(inherited), **_config(inherited)}
+
+
+def trust(inherited: Mapping[str, str]) -> dict[str, str]:
+    """Let uv trust what every other program here does, a company's own CA among them, unless told whom to trust.
+
+    By itself it trusts a list of its own; that stays so where the system has none.
+    """
+    if any(inherited.get(name) for name in _TRUST):
+        return {}
+    bundle = next((path for name in _BUNDLES if (path := inherited.get(name)) and Path(path).is_file()), None)
+    if bundle is not None:
+        return {"SSL_CERT_FILE": bundle}
+    return {"UV_SYSTEM_CERTS": "1"} if any(Path(path).is_file() for path in _STORES) else {}
 
 
 def _config(inherited: Mapping[str, str]) -> dict[str, str]:

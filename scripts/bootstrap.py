@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from downloads import DownloadError, certificates, download, mirror, with_credentials, without_credentials
+from downloads import DownloadError, download, mirror, trust, with_credentials, without_credentials
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
@@ -335,10 +335,7 @@ def environment() -> dict[str, str]:
     index = mirror()
     if index:
         kept["UV_DEFAULT_INDEX"] = index  # here and not as an argument, where `ps` would show a password
-    bundle = certificates()
-    if bundle:
-        kept.setdefault("SSL_CERT_FILE", bundle)
-    return kept
+    return kept | trust()
 
 
 def cache_is_writable() -> bool:

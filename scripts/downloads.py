@@ -11,7 +11,13 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+CERTIFICATES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+TRUST = ("SSL_CERT_FILE", "SSL_CERT_DIR", "UV_SYSTEM_CERTS", "UV_NATIVE_TLS")
 MIRRORS = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 
 
@@ -99,6 +105,21 @@ def tls() -> ssl.SSLContext:
         for path in filter(os.path.exists, CERTIFICATES):
             context.load_verify_locations(path)
     return context
+
+
+def trust() -> dict[str, str]:
+    """Return what makes uv trust what every other program here does, unless the environment says whom to trust.
+
+    By itself uv trusts a list of its own, without a company's CA; that stays so where the system has no list.
+    """
+    if any(os.environ.get(name) for name in TRUST):
+        return {}
+    bundle = certificates()
+    if bundle is not None:
+        return {"SSL_CERT_FILE": bundle}
+    if not any(map(os.path.isfile, CERTIFICATES)):
+        return {}
+    return {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}  # the second is for a uv on PATH that is older
 
 
 def certificates() -> str | None:

@@ -215,6 +215,42 @@ def test_a_certificate_bundle_may_have_any_of_the_usual_names(
     assert web.certificates() == str(bundle)
 
 
+@pytest.mark.parametrize(
+    ("given", "has_store", "chosen"),
+    [
+        ({}, True, {"UV_SYSTEM_CERTS": "1", "UV_NATIVE_TLS": "1"}),
+        ({}, False, {}),
+        ({"SSL_CERT_FILE": "/mine.pem"}, True, {}),
+        ({"UV_SYSTEM_CERTS": "0"}, True, {}),
+        ({"UV_NATIVE_TLS": "false"}, True, {}),
+        ({"PIP_CERT": "BUNDLE"}, True, {"SSL_CERT_FILE": "BUNDLE"}),
+    ],
+)
+def test_uv_trusts_the_systems_certificates_unless_told_otherwise(
+    bootstrap: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    given: dict[str, str],
+    *,
+    has_store: bool,
+    chosen: dict[str, str],
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_text("")
+    downloads = sys.modules["downloads"]
+    monkeypatch.setattr(downloads, "CERTIFICATES", (str(bundle if has_store else tmp_path / "none"),))
+    for name in (*downloads.TRUST, "REQUESTS_CA_BUNDLE", "PIP_CERT", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value.replace("BUNDLE", str(bundle)))
+    kept = bootstrap.environment()
+    expected = {**given, **chosen}
+    names = (*downloads.TRUST, "PIP_CERT")
+    assert {name: kept[name] for name in names if name in kept} == {
+        name: value.replace("BUNDLE", str(bundle)) for name, value in expected.items()
+    }
+
+
 @pytest.fixture
 def set_up(bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[ModuleType, list[Any]]:
     """Set-up in a scratch folder, with a record of its installations instead of uv."""
