@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 
 from console.client import AnswerError, Client, NotRunningError
 from console.down import stop_installation
@@ -27,10 +28,18 @@ from observability.events import Event
 from spec.errors import HeadgateError
 
 PATIENCE = 30.0
+AWAY_S = 120.0
+"""Seconds that `--exit` waits for a world that is away, such as the package index, before it gives up."""
+AWAY = frozenset({"RegistryUnavailable", "BuildTimeout", "BuildToolMissing", "DiskFull", "StateUnwritable"})
+"""What a release is tried again after for ever, since only the world around it can change that."""
 SHOWN = 60
 """Characters of an answer that are printed."""
 MACHINE = ("envoy_bin", "envoy_concurrency", "conda", "log_level")
 """Settings that belong to this machine; variables and files of another installation give the demo no others."""
+_ADVICE = (
+    "Check the network, HTTPS_PROXY and SSL_CERT_FILE, or name a mirror in UV_DEFAULT_INDEX; "
+    "`headgate doctor` says whether the package index answers."
+)
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Headgate demo",
     "GIT_AUTHOR_EMAIL": "demo@headgate.invalid",
@@ -122,6 +131,12 @@ def _remove(settings: Settings, scratch: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _awaits(endpoint: EndpointStatus) -> str | None:
+    """What of the world an endpoint waits for; None: nothing."""
+    found = endpoint.condition("Ready")
+    return found.reason if found is not None and found.reason in AWAY else None
+
+
 @dataclass
 class Stage:
     """One run of the demo."""
@@ -132,6 +147,8 @@ class Stage:
     exit_after: bool
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     scored: dict[str, bool] = field(default_factory=dict)
+    away: dict[str, float] = field(default_factory=dict)
+    """Endpoint → when it was first seen to wait for the world, on the clock of `monotonic`."""
 
     async def play(self) -> Exit:
         """Serve, score, and wait for the end."""
@@ -171,10 +188,18 @@ class Stage:
             self.woken.clear()
             endpoints = await asyncio.to_thread(self._endpoints)
             for endpoint in endpoints:
-                if endpoint.name not in self.scored and (endpoint.ready or endpoint.provisioning_state == "Failed"):
+                if endpoint.name not in self.scored and self._is_known(endpoint):
                     self.scored[endpoint.name] = await asyncio.to_thread(self._score, endpoint)
             if endpoints and len(self.scored) >= len(endpoints):
                 return
+
+    def _is_known(self, endpoint: EndpointStatus) -> bool:
+        """Whether nothing more is to be waited for."""
+        if endpoint.ready or endpoint.provisioning_state == "Failed":
+            return True
+        if not self.exit_after or _awaits(endpoint) is None:
+            return False
+        return monotonic() - self.away.setdefault(endpoint.name, monotonic()) >= AWAY_S
 
     def _endpoints(self) -> tuple[EndpointStatus, ...]:
         with contextlib.suppress(NotRunningError, AnswerError), Client(Paths(self.settings.state_dir)) as client:
@@ -186,6 +211,8 @@ class Stage:
         if not endpoint.ready:
             failed = endpoint.condition("Ready")
             self.progress.say(f"{name} is not Ready: {failed.message if failed else 'unknown'}", "red")
+            if (reason := _awaits(endpoint)) is not None:
+                self.progress.say(f"{reason}: given up after {AWAY_S:.0f} s. {_ADVICE}", "red")
             return False
         try:
             with Client(Paths(self.settings.state_dir)) as client:

@@ -169,6 +169,54 @@ async def test_a_failed_endpoint_is_named_and_makes_it_exit_1(
     assert "wine is not Ready: init() raised" in capsys.readouterr().out
 
 
+async def test_an_index_that_stays_away_ends_it_with_the_reason_and_what_to_do(
+    stage: SimpleNamespace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = stage.given
+    monkeypatch.setattr(demo, "AWAY_S", 0.1)
+
+    async def play(service: "FakeService", report: Callable[[Event], None], stop: asyncio.Event) -> None:
+        reasons = ("RegistryUnavailable", "Preparing")
+        while not stop.is_set():
+            reason = reasons[service.count % 2]
+            waits = given.endpoint(
+                "wine", given.condition("Ready", "Unknown", reason, "UnknownIssuer"), state="Creating"
+            )
+            service.tell(Status(source=given.source(), endpoints=(given.endpoint("iris"), waits)))
+            report(event(given, "wine", reason))
+            await asyncio.sleep(0.15)
+
+    stage.play = play
+    async with asyncio.timeout(60):
+        assert await demo.run({}, exit_after=True) == 1
+    out = capsys.readouterr().out
+    assert "wine is not Ready: UnknownIssuer" in out
+    assert "RegistryUnavailable: given up after" in out
+    assert "headgate doctor" in out
+    assert "scored iris: 200" in out
+
+
+async def test_without_exit_it_goes_on_waiting_for_the_index(
+    stage: SimpleNamespace, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = stage.given
+    monkeypatch.setattr(demo, "AWAY_S", 0.0)
+
+    async def play(service: "FakeService", report: Callable[[Event], None], _: asyncio.Event) -> None:
+        waits = given.condition("Ready", "Unknown", "RegistryUnavailable", "no answer")
+        service.tell(Status(source=given.source(), endpoints=(given.endpoint("wine", waits, state="Creating"),)))
+        report(event(given, "wine", "RegistryUnavailable"))
+        await asyncio.sleep(2.5)
+        service.tell(Status(source=given.source(), endpoints=(given.endpoint("wine"),)))
+        report(event(given, "wine", "EndpointReady"))
+        await asyncio.sleep(2.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    stage.play = play
+    assert await demo.run({}, exit_after=False) == 0
+    assert "scored wine: 200" in capsys.readouterr().out
+
+
 async def test_settings_of_another_installation_do_not_reach_it(
     stage: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
