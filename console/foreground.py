@@ -48,6 +48,7 @@ async def serve(settings: Settings, progress: Progress) -> bool:
     """Run Headgate until a signal; return whether its endpoints go on serving (not if `down` ended it).
 
     The lock comes before the slow imports, so that a second Headgate is refused, and clients wait, from the start.
+    Raises what `console.app.run` does, and `StalledError` for a local path that leads to no repository.
     """
     paths = Paths(settings.state_dir)
     prepare(paths)
@@ -55,7 +56,9 @@ async def serve(settings: Settings, progress: Progress) -> bool:
     with hold(paths.lock_file), until_signal(stop), logging_to(settings, progress):
         paths.down_mark.unlink(missing_ok=True)
         from console.app import run
+        from console.whereabouts import check_repository
 
+        check_repository(settings, paths)
         show_urls(settings, progress)
         await run(settings, stop=stop, report=progress.report, started=lambda: _greet(settings, progress))
         return not paths.down_mark.exists()
