@@ -153,6 +153,7 @@ def _print_detail(endpoint: EndpointDetail) -> None:
         ("Endpoint", endpoint.name),
         ("State", state_of(endpoint)),
         ("URL", endpoint.scoring_uri),
+        ("By path", endpoint.path_scoring_uri if endpoint.path_scoring_uri != endpoint.scoring_uri else ""),
         ("OpenAPI", endpoint.openapi_uri),
         ("Auth", endpoint.auth_mode),
         ("File", endpoint.file),

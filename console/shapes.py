@@ -186,6 +186,8 @@ class EndpointDetail(EndpointStatus):
     """What `status NAME --json` prints: the endpoint's status and what explains it."""
 
     deployments: tuple[DeploymentDetail, ...] = ()
+    path_scoring_uri: str = ""
+    """The URL in path form, which works with and without a domain."""
     openapi_uri: str = ""
     file: str = ""
 

@@ -27,6 +27,10 @@ class Address:
         """The endpoint's base URL, without a final slash."""
         if self.domain:
             return f"{self.scheme}://{endpoint}.{self.domain}:{self.port}"
+        return self.path_base(endpoint)
+
+    def path_base(self, endpoint: str) -> str:
+        """The base URL that needs no domain, and goes on working with one."""
         return f"{self.scheme}://{self.host}:{self.port}/endpoints/{endpoint}"
 
 
@@ -63,6 +67,7 @@ def endpoint_detail(subject: Subject, address: Address) -> shapes.EndpointDetail
     return shapes.EndpointDetail(
         **fields,
         deployments=deployments,
+        path_scoring_uri=f"{address.path_base(status.name)}/score",
         openapi_uri=f"{address.base(status.name)}/swagger.json",
         file=spec.file if spec else "",
     )
