@@ -153,8 +153,8 @@ ELSEWHERE = {
         "router/xds/test_traffic.py::test_a_header_pins_a_deployment_or_a_release",
     ),
     "As a new release: everything in the release's digest.": (
-        "spec/test_resolution.py::test_everything_a_replica_sees",
-        "spec/test_resolution.py::test_what_is_not_in_the_release_changes_no_digest",
+        "spec/test_recipes.py::test_everything_a_replica_sees",
+        "spec/test_recipes.py::test_what_is_not_in_the_release_changes_no_digest",
     ),
     "Exact name before glob before tags before the repository's default.": (
         "spec/test_choice.py::test_exact_before_pattern_before_tags_before_default",
