@@ -7,14 +7,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from uv import find_uv_bin
 
 from runtime.launch import Launch
+from runtime.process import stop_installation
+from tests.runtime.yard import Yard
 
 
 def build_venv(path: Path, *requirements: str) -> Path:
@@ -101,3 +104,16 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Callab
 def build(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Build an environment of the given requirements and return its python."""
     return lambda *requirements: build_venv(tmp_path_factory.mktemp("built") / "venv", *requirements)
+
+
+@pytest.fixture
+async def yard(tmp_path: Path) -> AsyncIterator[Yard]:
+    yard = Yard(tmp_path)
+    await yard.open()
+    try:
+        yield yard
+    finally:
+        await yard.runtime.close()
+        await stop_installation(yard.state, yard.installation)
+    assert yard.processes() == []
+    assert not [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE]
