@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 
 from router.attempts import Attempt
+from router.desired import Desired
 from router.envoy import EnvoyRouter
+from router.sequence import Stream
 from router.settings import RouterSettings
+from tests.router.xds.model import Envoy
 from tests.router.xds.rig import Rig, StartRig, free_port
 
 
@@ -38,3 +41,11 @@ async def start_rig() -> AsyncIterator[StartRig]:
 @pytest.fixture
 async def rig(start_rig: StartRig) -> Rig:
     return await start_rig()
+
+
+@pytest.fixture
+def envoy() -> Envoy:
+    envoy = Envoy(Stream(Desired())).connect()
+    envoy.settle()
+    envoy.pushes.clear()
+    return envoy

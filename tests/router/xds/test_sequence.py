@@ -1,149 +1,19 @@
 """The order in which one Envoy is told, against a model of Envoy that refuses what comes too early."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.desired import Desired
-from router.messages import message
-from router.names import ASSIGNMENT, CLUSTER, EXTENSION, JWT_FILTER, LISTENER, SCOPE, endpoint_of
-from router.resources import Resource
+from router.names import ASSIGNMENT, CLUSTER, SCOPE, endpoint_of
 from router.sequence import LEFTOVER_S, Stream
-from router.subscription import Request, Subscription
-from router.table import TOTAL, Backend, EndpointRoute, Host, KeyAuth, TokenAuth
+from router.subscription import Request
+from router.table import TOTAL, TokenAuth
+from tests.router.xds.model import Envoy, kinds, route
 
-Added = dict[str, Resource]
 Action = tuple[object, ...]
-
-
-def backend(release: str, *ports: int, **fields: int) -> Backend:
-    return Backend(release, release.partition("@")[0], tuple(Host("127.0.0.1", port) for port in ports), **fields)
-
-
-def route(
-    name: str,
-    *releases: str,
-    auth: TokenAuth | None = None,
-    ports: tuple[int, ...] = (1,),
-    **fields: int,
-) -> EndpointRoute:
-    backends = tuple(backend(release, *ports, **fields) for release in sorted(releases))
-    split = ((backends[0].release, TOTAL),) if backends else ()
-    return EndpointRoute(name, auth or KeyAuth("a", "b"), backends, split)
-
-
-@dataclass
-class Envoy:
-    """Applies pushes in order, answers each, and asserts what the real one punishes."""
-
-    stream: Stream
-    now: float = 0.0
-    clusters: dict[str, str] = field(default_factory=dict)
-    assignments: dict[str, str] = field(default_factory=dict)
-    scopes: dict[str, str] = field(default_factory=dict)
-    subscribed: set[str] = field(default_factory=set)
-    uses: dict[str, set[str]] = field(default_factory=dict)
-    replies: list[Request] = field(default_factory=list)
-    pushes: list[tuple[str, tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
-    refuse: dict[str, str] = field(default_factory=dict)
-
-    def connect(self) -> "Envoy":
-        self._send(Request(CLUSTER, initial=dict(self.clusters)))
-        if self.subscribed:
-            self._send(Request(ASSIGNMENT, tuple(self.subscribed), initial=dict(self.assignments)))
-        self._send(Request(LISTENER))
-        self._send(Request(EXTENSION, (JWT_FILTER,)))
-        self._send(Request(SCOPE, initial=dict(self.scopes)))
-        return self
-
-    def step(self, count: int = 1) -> None:
-        """Answer the oldest pushes."""
-        for _ in range(min(count, len(self.replies))):
-            self._send(self.replies.pop(0))
-
-    def flush(self) -> None:
-        changes, self.stream.desired.changed = self.stream.desired.changed, set()
-        self.stream.look_at(changes)
-        self._apply()
-
-    def settle(self) -> None:
-        self.flush()
-        while self.replies:
-            self.step()
-            self.flush()
-
-    def _send(self, request: Request) -> None:
-        for endpoint in self.stream.receive(request, self.now):
-            if self.stream.settled(endpoint):
-                self.stream.desired.confirmed(endpoint, self.now)
-        self._apply()
-
-    def _apply(self) -> None:
-        for push in self.stream.advance(self.now):
-            added = {resource.name: resource for resource in push.resources}
-            assert not added.keys() & set(push.removed)
-            self.pushes.append((push.type_url, tuple(added), push.removed))
-            error = next((self.refuse[name] for name in added if name in self.refuse), None)
-            self.replies.append(Request(push.type_url, nonce=push.nonce, error=error))
-            if error is None:
-                self._take(push.type_url, added, push.removed)
-
-    def _take(self, type_url: str, added: Added, removed: tuple[str, ...]) -> None:
-        match type_url:
-            case _ if type_url == CLUSTER:
-                self._take_clusters(added, removed)
-            case _ if type_url == ASSIGNMENT:
-                self.assignments |= {name: resource.version for name, resource in added.items()}
-            case _ if type_url == SCOPE:
-                self._take_scopes(added, removed)
-
-    def _take_clusters(self, added: Added, removed: tuple[str, ...]) -> None:
-        used = set().union(*self.uses.values()) if self.uses else set()
-        assert not used & set(removed), "a cluster that a scope needs was removed"
-        for name in removed:
-            self.clusters.pop(name, None)
-            self.assignments.pop(name, None)
-            self.subscribed.discard(name)
-            self.replies.append(Request(ASSIGNMENT, unsubscribe=(name,)))
-        for name, resource in added.items():
-            self.assignments.pop(name, None)
-            self.clusters[name] = resource.version
-            if name not in self.subscribed:
-                self.subscribed.add(name)
-                self.replies.append(Request(ASSIGNMENT, (name,)))
-
-    def _take_scopes(self, added: Added, removed: tuple[str, ...]) -> None:
-        for name, resource in added.items():
-            uses = clusters_of(resource)
-            assert uses <= self.clusters.keys(), "a scope came before its cluster"
-            assert uses <= self.assignments.keys(), "a scope came before its cluster's replicas"
-            self.scopes[name], self.uses[name] = resource.version, uses
-        for name in removed:
-            # One that was refused was never there.
-            self.scopes.pop(name, None)
-            self.uses.pop(name, None)
-
-
-def clusters_of(resource: Resource) -> set[str]:
-    wrapped = message("envoy.service.discovery.v3.Resource").FromString(resource.body)
-    scope = message(wrapped.resource.type_url).FromString(wrapped.resource.value)
-    routes = [rule for host in scope.route_configuration.virtual_hosts for rule in host.routes]
-    mirrors = {policy.cluster for rule in routes for policy in rule.route.request_mirror_policies}
-    return {rule.route.cluster for rule in routes if rule.route.cluster} | mirrors
-
-
-@pytest.fixture
-def envoy() -> Envoy:
-    envoy = Envoy(Stream(Desired())).connect()
-    envoy.settle()
-    envoy.pushes.clear()
-    return envoy
-
-
-def kinds(envoy: Envoy) -> list[str]:
-    return [type_url.rpartition(".")[2] for type_url, _, _ in envoy.pushes]
 
 
 def test_a_new_endpoint_is_cluster_replicas_scope(envoy: Envoy) -> None:
@@ -424,44 +294,3 @@ def act(envoy: Envoy, action: Action) -> Envoy:
                 envoy.subscribed -= set(request.unsubscribe)
             return replace(envoy, stream=Stream(desired), replies=[]).connect()
     return envoy
-
-
-class TestSubscription:
-    def test_names_asked_for_again_are_sent_again(self) -> None:
-        subscription = Subscription()
-        subscription.receive(Request(ASSIGNMENT, ("a",)))
-        subscription.push("1", {"a": "v"})
-        subscription.receive(Request(ASSIGNMENT, nonce="1"))
-        assert not subscription.differs("a", "v")
-        subscription.receive(Request(ASSIGNMENT, unsubscribe=("a",)))
-        assert not subscription.wants("a")
-        subscription.receive(Request(ASSIGNMENT, ("a",)))
-        assert subscription.differs("a", "v")
-
-    def test_an_unknown_nonce_confirms_nothing(self) -> None:
-        subscription = Subscription()
-        subscription.push("1", {"a": "v"})
-        assert subscription.receive(Request(CLUSTER, nonce="9")).accepted == frozenset()
-        assert not subscription.settled("a", "v")
-
-    def test_a_refused_version_is_known_by_its_predecessor(self) -> None:
-        subscription = Subscription()
-        subscription.push("1", {"a": "v1"})
-        subscription.push("2", {"a": "v2"})
-        subscription.push("3", {"a": "v3"})
-        subscription.receive(Request(CLUSTER, nonce="1"))
-        subscription.receive(Request(CLUSTER, nonce="2"))
-        outcome = subscription.receive(Request(CLUSTER, nonce="3", error="no"))
-        assert outcome.rejected == {"a"}
-        assert subscription.known == {"a": "v2"}
-        assert not subscription.differs("a", "v3")
-        assert subscription.differs("a", "v1")
-
-    @pytest.mark.parametrize(
-        ("subscribe", "wildcard"), [((), True), (("*",), True), (("a",), False), (("*", "a"), True)]
-    )
-    def test_wildcards(self, subscribe: tuple[str, ...], wildcard: object) -> None:
-        subscription = Subscription()
-        subscription.receive(Request(CLUSTER, subscribe))
-        assert subscription.wildcard is wildcard
-        assert subscription.wants("other") is wildcard
