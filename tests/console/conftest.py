@@ -43,6 +43,7 @@ from console.shapes import (
     Token,
 )
 from router import tls
+from tests.console.planned import committed_examples
 
 COMMIT = "3f2a9c41d0e7b5a6c8f9e0d1a2b3c4d5e6f70819"
 OLDER = "0badc0ffee" * 4
@@ -380,3 +381,9 @@ def given() -> SimpleNamespace:
         held=held,
         running=running,
     )
+
+
+@pytest.fixture
+def models(home: Path) -> Path:
+    """A working copy of the example repository with one commit."""
+    return committed_examples(home / "models")
