@@ -3,113 +3,24 @@
 import asyncio
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from router import process as processes
-from router.access_log import loggers
 from router.binary import Options, base_id, command, digest, find_binary
-from router.bootstrap import Sockets, bootstrap
 from router.log_files import Rotation
 from router.process import Process
-from router.supervisor import EnvoyProcess, EnvoySettings, Phase, ProcessSeen, require_free
+from router.supervisor import Phase, require_free
 from spec.errors import StalledError, TransientError
+from tests.router.place import place, ready, static, until
 
 pytestmark = pytest.mark.real
-OPTIONS = Options(concurrency=1, drain_s=2)
-HCM = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
-ROUTER = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def static(
-    sockets: Sockets, port: int, body: str = "one", upstream: int = 0, log: Path | None = None
-) -> dict[str, Any]:
-    """Our bootstrap, with a listener of its own instead of a control plane."""
-    config = bootstrap("test", sockets)
-    del config["dynamic_resources"]
-    route: dict[str, Any] = {"match": {"prefix": "/"}}
-    if upstream:
-        where = {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": upstream}}}}
-        load = {"cluster_name": "model", "endpoints": [{"lb_endpoints": [where]}]}
-        config["static_resources"]["clusters"].append({"name": "model", "type": "STATIC", "load_assignment": load})
-        route["route"] = {"cluster": "model"}
-    else:
-        route["direct_response"] = {"status": 200, "body": {"inline_string": body}}
-    manager = {
-        "@type": HCM,
-        "stat_prefix": "headgate",
-        "access_log": loggers(log),
-        "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}}],
-        "route_config": {"name": "r", "virtual_hosts": [{"name": "v", "domains": ["*"], "routes": [route]}]},
-    }
-    address = {"socket_address": {"address": "127.0.0.1", "port_value": port}}
-    chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
-    config["static_resources"]["listeners"] = [{"name": "in", "address": address, "filter_chains": [chain]}]
-    return config
-
-
-class Place:
-    """One installation's directory, sockets and port."""
-
-    def __init__(self) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="hg"))
-        self.sockets = Sockets(self.root / "a.sock", self.root / "x.sock")
-        self.port = free_port()
-        self.states: list[ProcessSeen] = []
-
-    def envoy(
-        self, body: str = "one", *, binary: Path | None = None, upstream: int = 0, access_log: Rotation | None = None
-    ) -> EnvoyProcess:
-        ports, log = (("127.0.0.1", self.port),), access_log.path if access_log else None
-        return EnvoyProcess(
-            EnvoySettings(self.root / "envoy", self.sockets.admin, binary, OPTIONS, ports, access_log),
-            static(self.sockets, self.port, body, upstream, log),
-            self.states.append,
-        )
-
-    async def get(self) -> str:
-        async with httpx.AsyncClient(trust_env=False) as client:
-            return (await client.get(f"http://127.0.0.1:{self.port}/")).text
-
-
-@asynccontextmanager
-async def place() -> AsyncIterator[Place]:
-    where = Place()
-    try:
-        yield where
-    finally:
-        await where.envoy().stop(drain_s=0.0)
-        shutil.rmtree(where.root)
-
-
-async def until(holds: Callable[[], bool], within_s: float = 20.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not holds():  # noqa: ASYNC110 - what is awaited is another process
-            await asyncio.sleep(0.02)
-
-
-async def ready(envoy: EnvoyProcess) -> None:
-    await envoy.answering()
-    async with asyncio.timeout(20):
-        while not await envoy.admin.ready():  # noqa: ASYNC110 - what is awaited is another process
-            await asyncio.sleep(0.02)
 
 
 async def test_a_detached_envoy_serves_on_and_is_adopted() -> None:
@@ -195,66 +106,6 @@ async def test_an_envoy_that_cannot_run_backs_off() -> None:
         assert not await envoy.stop()
 
 
-async def test_other_settings_move_over_by_hot_restart_with_no_failed_request() -> None:
-    async with place() as where:
-        first = where.envoy("one")
-        old = await first.start()
-        await ready(first)
-        await first.detach()
-        answers: list[str] = []
-        loading = asyncio.create_task(_load(where.port, answers))
-        second = where.envoy("two")
-        new = await second.start()
-        assert new.pid != old.pid
-        await until(lambda: "two" in answers[-3:])
-        await until(lambda: processes.identify(old.pid) is None, 30)
-        loading.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await loading
-        assert set(answers) == {"one", "two"}
-        assert second.seen.restarts == 0
-        await second.stop()
-
-
-async def _load(port: int, answers: list[str]) -> None:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        while True:
-            answers.append((await client.get(f"http://127.0.0.1:{port}/")).raise_for_status().text)
-            await asyncio.sleep(0.005)
-
-
-async def test_settings_that_envoy_refuses_keep_the_running_one() -> None:
-    async with place() as where:
-        first = where.envoy()
-        old = await first.start()
-        await ready(first)
-        await first.detach()
-        settings = EnvoySettings(where.root / "envoy", where.sockets.admin, options=OPTIONS)
-        second = EnvoyProcess(settings, static(where.sockets, where.port) | {"static_resources": {"clusters": [{}]}})
-        seen = await second.start()
-        assert seen.pid == old.pid
-        assert "former settings" in seen.message
-        assert "headgate down" in seen.message
-        assert await where.get() == "one"
-        await second.stop()
-
-
-async def test_another_program_that_cannot_take_over_is_not_tried() -> None:
-    async with place() as where:
-        first = where.envoy()
-        old = await first.start()
-        await ready(first)
-        await first.detach()
-        other = where.root / "other"
-        other.write_text("#!/bin/sh\necho 10.3\n")
-        other.chmod(0o700)
-        second = where.envoy(binary=other)
-        seen = await second.start()
-        assert (seen.pid, seen.phase) == (old.pid, Phase.RUNNING)
-        assert "cannot take over" in seen.message
-        await second.stop()
-
-
 async def test_stopping_lets_requests_in_progress_end() -> None:
     arrived, release = asyncio.Event(), asyncio.Event()
 
@@ -279,22 +130,6 @@ async def test_stopping_lets_requests_in_progress_end() -> None:
         assert await answer == "slow"
         assert await asyncio.wait_for(stopping, 10)
     server.close()
-
-
-async def test_a_hung_envoy_is_replaced() -> None:
-    async with place() as where:
-        first = where.envoy()
-        old = await first.start()
-        await ready(first)
-        await first.detach()
-        os.kill(old.pid, signal.SIGSTOP)
-        second = where.envoy()
-        second.admin = type(second.admin)(where.sockets.admin, timeout_s=0.2)
-        seen = await second.start()
-        assert seen.pid != old.pid
-        await ready(second)
-        assert await where.get() == "one"
-        await second.stop()
 
 
 async def test_the_access_log_is_rotated_under_a_running_envoy(monkeypatch: pytest.MonkeyPatch) -> None:
