@@ -1,11 +1,13 @@
 """Checks of this machine: each says what was found and, where it matters, what to do."""
 
+import contextlib
 import os
 import platform
 import re
 import resource
 import shutil
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -152,7 +154,25 @@ def check_memory(paths: Paths) -> Check:
         return Check("memory", Level.FAIL, f"{paths.database} is gone", advice)
     if not paths.database.exists():
         return Check("memory", Level.OK, f"{paths.database} will be created")
+    damage = _damage(paths.database)
+    if damage:
+        advice = (
+            "Put a backup of it in its place, or move it away: then every endpoint gets new keys and starts anew."
+        )
+        return Check("memory", Level.FAIL, f"{paths.database} is damaged: {damage}", advice)
     return Check("memory", Level.OK, f"{paths.database}, {paths.database.stat().st_size / 2**20:.1f} MiB")
+
+
+def _damage(database: Path) -> str:
+    """Why the file is no database; empty: it is one, or somebody else has it for the moment."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            connection.execute("PRAGMA schema_version").fetchall()
+    except sqlite3.OperationalError:
+        return ""
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return ""
 
 
 def check_disk(paths: Paths) -> Check:

@@ -105,16 +105,16 @@ def conditions(
 def _routed(want: Want, memory: Memory, seen: Seen) -> bool:
     """Whether Envoy confirmed a route that answers new requests as it should.
 
-    What was confirmed for this commit stays so while only draining replicas change.
+    What was confirmed for this commit stays so while only draining replicas or keys change.
     """
     if seen.route is None or seen.route.route is None:
         return False
-    if not serves_alike(seen.route.route, project(memory, seen, want.auth)):
-        return False
-    return seen.route.settled or any(
+    confirmed = any(
         (found.type, found.status, found.observed_commit) == ("Ready", "True", want.commit)
         for found in memory.conditions
     )
+    shown = replace(seen.route.route, auth=want.auth) if confirmed else seen.route.route
+    return serves_alike(shown, project(memory, seen, want.auth)) and (seen.route.settled or confirmed)
 
 
 Verdict = tuple[str, Literal["True", "False", "Unknown"], str, str]

@@ -1,6 +1,7 @@
 """What survives a kill: memories, credentials, facts and events, in SQLite or PostgreSQL."""
 
 import json
+import sqlite3
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -9,13 +10,13 @@ from typing import Any
 
 from pydantic import TypeAdapter
 from sqlalchemy import Connection, Engine, Table, create_engine, delete, event, insert, inspect, select, text, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from observability.events import Event, EventType
 from reconciler import tables
 from reconciler.rows import FORMAT, upgrade_row
 from reconciler.state import Memory
-from spec.errors import TransientError
+from spec.errors import StalledError, TransientError
 
 KEPT_EVENTS = 10_000
 RESERVE = 5 * 2**20
@@ -155,7 +156,7 @@ class Store:
 
 
 class _Transaction:
-    """A transaction whose failures to reach the database are `TransientError`."""
+    """A transaction whose failures to reach the database are `TransientError`; a damaged one is `StalledError`."""
 
     def __init__(self, engine: Engine) -> None:
         self._context = engine.begin()
@@ -163,20 +164,29 @@ class _Transaction:
     def __enter__(self) -> Connection:
         try:
             return self._context.__enter__()
-        except OperationalError as error:
-            raise _away(error) from error
+        except DatabaseError as error:
+            raise _unusable(error) from error
 
     def __exit__(self, *exc: Any) -> None:  # noqa: ANN401, PYI036 -- handed on to SQLAlchemy's own as it is
         try:
             self._context.__exit__(*exc)
-        except OperationalError as error:
-            raise _away(error) from error
-        if isinstance(exc[1], OperationalError):
-            raise _away(exc[1]) from exc[1]
+        except DatabaseError as error:
+            raise _unusable(error) from error
+        if isinstance(exc[1], DatabaseError):
+            raise _unusable(exc[1]) from exc[1]
 
 
-def _away(error: OperationalError) -> TransientError:
-    return TransientError(f"the database cannot be used ({error.orig}); check the state directory's disk and rights")
+def _unusable(error: DatabaseError) -> Exception:
+    """What a failure comes to; one that is a mistake of the program stays as it is."""
+    if isinstance(error, OperationalError):
+        said = f"the database cannot be used ({error.orig})"
+        return TransientError(f"{said}; check the state directory's disk and rights")
+    if type(error.orig) is sqlite3.DatabaseError:
+        return StalledError(
+            f"memory.db is damaged ({error.orig}): put a backup of it in its place, or move it away; "
+            "without it endpoints get new keys, and everything starts as Git says"
+        )
+    return error
 
 
 def _engine(url: str) -> Engine:

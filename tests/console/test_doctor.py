@@ -1,6 +1,8 @@
 """The doctor's checks, each against a machine that is well and one that is not."""
 
+import contextlib
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -86,6 +88,12 @@ def test_lost_memory_is_a_failure_and_a_new_installation_is_none(paths: Paths) -
     assert (lost.level, lost.found) == (Level.FAIL, f"{paths.database} is gone")
     assert "Restore it from a backup" in lost.advice
     paths.database.write_bytes(b"x" * 2**20)
+    damaged = doctor.check_memory(paths)
+    assert (damaged.level, damaged.found) == (Level.FAIL, f"{paths.database} is damaged: file is not a database")
+    paths.database.unlink()
+    with contextlib.closing(sqlite3.connect(paths.database)) as connection:
+        connection.execute(f"CREATE TABLE room AS SELECT zeroblob({2**20}) AS room")
+        connection.commit()
     assert doctor.check_memory(paths).found == f"{paths.database}, 1.0 MiB"
 
 

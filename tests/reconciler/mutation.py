@@ -28,6 +28,7 @@ ROOT = HERE.parents[1]
 MODULES = ("rollout", "ladder", "split", "refusals", "command", "trial", "calendar")
 TABLES = (
     "test_rollout.py",
+    "test_promotion.py",
     "test_command.py",
     "test_ladder.py",
     "test_trial.py",

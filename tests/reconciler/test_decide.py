@@ -8,6 +8,7 @@ from world import ENDPOINT, Release, World, deployment, endpoint, recipe, with_c
 
 from reconciler.plan import ApplyRelease, DropRoute, ForgetRelease, PutRoute
 from reconciler.state import Removing, Reverting, Settled, Shifting, Warming
+from router.table import KeyAuth
 from runtime.replica import Blame, Preparation, ReleaseWant, ReplicaState, Stage
 from spec.problem import Problem
 
@@ -300,6 +301,17 @@ class TestLoss:
         world.releases |= stray.releases
         plan = world.step()
         assert [type(action) for action in plan.actions] == [ForgetRelease]
+
+
+class TestKeys:
+    def test_a_new_key_is_no_news_of_the_endpoint(self, world: World) -> None:
+        serving_blue(world)
+        world.auth = KeyAuth("n" * 32, "s" * 32)
+        plan = world.step()
+        assert plan.actions[-1].route.auth == world.auth
+        assert (world.condition("Ready"), plan.events) == ("True Serving", ())
+        world.fair_weather()
+        assert world.step().events == ()
 
 
 class TestUnknown:

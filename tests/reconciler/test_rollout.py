@@ -1,64 +1,59 @@
 """Transitions, one row each, at the very moment at which they may happen."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+from moves import (
+    AT,
+    AT_0,
+    AT_PAUSE,
+    BAD,
+    BOTH,
+    CANDIDATE,
+    CHECKED,
+    DEADLINE,
+    DRY,
+    DRY_POLICY,
+    DRY_RUN,
+    ENVOY,
+    FAILED,
+    FIRST,
+    FIRST_ON,
+    GOOD,
+    LAST,
+    LATE,
+    NEW,
+    NEWER,
+    NO_STABLE,
+    NOBODY,
+    OLD,
+    POLICY,
+    READY,
+    REPLICAS,
+    RUNNING,
+    SEEN,
+    SHUT,
+    SINCE,
+    STABLE,
+    START,
+    T0,
+    THERE,
+    UNJUDGED,
+    UNPROVEN,
+    WAITING,
+    WATCH,
+    WIDER,
+    facts,
+)
 
-from observability.evidence import Tally
 from observability.verdict import Verdict
-from reconciler.calendar import Opening
 from reconciler.ladder import Looks
 from reconciler.rollout import Facts, Step, advance
-from reconciler.run import Episode, Evidence, Run, Said, Watch
+from reconciler.run import Run
 from reconciler.split import Split
 from reconciler.state import Paused, Phase, Removing, Reverting, Settled, Shifting, Warming
-from spec.policy import IMMEDIATE, WHOLE, Pause, RolloutPolicy, Weight
-
-T0 = datetime(2030, 1, 1, tzinfo=UTC)
-OLD: Split = (("blue@1", WHOLE),)
-NEW: Split = (("blue@2", WHOLE),)
-NEWER: Split = (("blue@3", WHOLE),)
-BOTH = frozenset({"blue@1", "blue@2"})
-STABLE, CANDIDATE = frozenset({"blue@1"}), frozenset({"blue@2"})
-POLICY = RolloutPolicy(
-    steps=(Weight(1000, 60), Pause(for_s=30), Weight(5000, 60)), progress_deadline_s=100, keep_s=50, watch_s=20
-)
-START = Run(OLD, NEW, T0, T0, POLICY)
-AT = replace(START, step=0, fraction=1000, sized=1000, carried=1000, entered=T0)
-WIDER = replace(AT, step=2, sized=5000, entered=None)
-LAST = replace(AT, step=3, fraction=WHOLE, sized=WHOLE, carried=1000, entered=None)
-FIRST = Run((), NEW, T0, T0, POLICY)
-GOOD = Looks((Said("errors", "blue@2", Verdict.GOOD, "WithinLimits", "fine"),))
-BAD = Looks((Said("errors", "blue@2", Verdict.BAD, "WorseThanStable", "too many errors"),))
-DRY = Looks((replace(BAD.said[0], dry_run=True),))
-SHUT = Opening(is_open=False, because="frozen")
-SEEN = Evidence((Episode(NEW, (("blue@2", Tally((1, 0, 0, 0, 0, 0))),)),), "e")
-CHECKED = {"blue@2": Said("checks", "blue@2", Verdict.GOOD, "Checked", "3 of 50 answers change")}
-RUNNING = {"blue@2": replace(CHECKED["blue@2"], verdict=Verdict.INCONCLUSIVE)}
-FAILED = {"blue@2": replace(CHECKED["blue@2"], verdict=Verdict.BAD)}
-WATCH = Watch(OLD, T0 + timedelta(seconds=50), T0 + timedelta(seconds=20), POLICY)
-
-
-def facts(seconds: float = 0, **changes: object) -> Facts:
-    now = T0 + timedelta(seconds=seconds)
-    made = Facts(NEW, BOTH, BOTH, acknowledged=True, now=now, policy=POLICY, looks=GOOD)
-    return replace(made, **changes)  # type: ignore[arg-type]
-
-
-LATE = {"acknowledged": False}
-SINCE = T0 + timedelta(seconds=1)
-AT_0 = replace(AT, fraction=0, sized=0, carried=0)
-AT_PAUSE = replace(AT, step=1)
-THERE = replace(LAST, carried=WHOLE)
-FIRST_ON = replace(FIRST, step=0, fraction=WHOLE, sized=WHOLE)
-UNPROVEN = replace(WATCH, unproven=True)
-DRY_POLICY = replace(POLICY, gates=tuple(replace(gate, dry_run=True) for gate in POLICY.gates))
-DRY_RUN = Shifting(replace(AT, policy=DRY_POLICY))
-WAITING = Reverting(OLD, T0, AT.split, carried=False, leaving=AT)
-UNJUDGED = replace(WAITING, leaving=None)
-NO_STABLE, NOBODY = {"ready": CANDIDATE, "live": CANDIDATE}, {"ready": (), "live": ()}
-DEADLINE, REPLICAS, READY, ENVOY = "DeadlineExceeded", "AwaitingReplicas", "ReplicasReady", "AwaitingAcknowledgement"
+from spec.policy import IMMEDIATE, WHOLE, Weight
 
 ROWS: list[tuple[str, Phase, Facts, str, str]] = [
     # What the world must bring first.
@@ -375,55 +370,3 @@ def test_what_went_on_without_traffic_is_unproven_to_the_end() -> None:
     later = replace(found, step=2, fraction=5000, sized=5000, carried=5000, entered=T0)
     assert run_of(advance(Shifting(later), facts(60))).unproven
     assert not run_of(advance(Shifting(AT), facts(60))).unproven
-
-
-class TestPromoted:
-    def settle(self, **changes: object) -> Settled:
-        run = replace(LAST, carried=WHOLE, **changes)  # type: ignore[arg-type]
-        found = advance(Shifting(run), facts(7, policy=run.policy)).phase
-        assert isinstance(found, Settled)
-        return found
-
-    def test_it_is_watched(self) -> None:
-        watch = self.settle(unproven=True, evidence=SEEN).watch
-        assert watch is not None
-        assert (watch.previous, watch.policy, watch.unproven) == (OLD, POLICY, True)
-        assert watch.until == T0 + timedelta(seconds=57)
-        assert watch.watched_until == T0 + timedelta(seconds=27)
-        assert (watch.evidence.episodes, watch.evidence.epoch) == ((), "e")
-
-    def test_with_what_stable_showed(self) -> None:
-        evidence = Evidence((Episode(OLD, (("blue@1", Tally((9, 0, 0, 0, 0, 0))),)),), "e")
-        watch = self.settle(evidence=evidence).watch
-        assert watch is not None
-        assert watch.stable.total == 9
-
-    def test_no_longer_than_it_is_kept(self) -> None:
-        watch = self.settle(policy=replace(POLICY, watch_s=500)).watch
-        assert watch is not None
-        assert watch.watched_until == watch.until
-
-    @pytest.mark.parametrize("policy", [replace(POLICY, keep_s=0), IMMEDIATE])
-    def test_or_not(self, policy: RolloutPolicy) -> None:
-        assert self.settle(policy=policy).watch is None
-
-    def test_a_second_is_a_watch_too(self) -> None:
-        assert self.settle(policy=replace(POLICY, keep_s=1)).watch is not None
-
-    def test_nobody_is_unproven_whom_nobody_watches(self) -> None:
-        watch = self.settle(policy=replace(POLICY, watch_s=0), unproven=True).watch
-        assert watch is not None
-        assert not watch.unproven
-
-    def test_a_first_one_leaves_nothing_warm(self) -> None:
-        run = replace(FIRST, step=0, fraction=WHOLE, sized=WHOLE, carried=WHOLE)
-        assert advance(Shifting(run), facts(7)).phase == Settled(NEW)
-
-
-def test_evidence_gives_an_unproven_release_the_whole_watch() -> None:
-    found = advance(Settled(NEW, replace(WATCH, unproven=True, evidence=SEEN)), facts(999)).phase
-    assert isinstance(found, Settled)
-    assert found.watch is not None
-    assert not found.watch.unproven
-    assert found.watch.until == T0 + timedelta(seconds=1049)
-    assert found.watch.watched_until == T0 + timedelta(seconds=1019)

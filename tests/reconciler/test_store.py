@@ -131,6 +131,15 @@ def test_an_unusable_place_is_transient(tmp_path: Path) -> None:
         store.load()
 
 
+def test_a_damaged_file_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "memory.db").write_bytes(b"\x13" * 8192)
+    store = Store(f"sqlite:///{tmp_path}/memory.db")
+    with pytest.raises(StalledError, match=r"memory\.db is damaged .*move it away"):
+        store.migrate()
+    with pytest.raises(StalledError, match="damaged"):
+        store.load()
+
+
 def test_the_newest_migration_is_the_one_that_is_named() -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent))

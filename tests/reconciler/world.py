@@ -126,6 +126,7 @@ class World:
         self.spec: EndpointSpec | None = None
         self.problems: tuple = ()
         self.held = ""
+        self.auth = AUTH
         self.router_known = True
         self.runtime_known = True
         self.plans: list[Plan] = []
@@ -153,7 +154,7 @@ class World:
         return Seen(route, releases, flights, reading, dict(self.examined))
 
     def want(self) -> Want:
-        return Want("c1", self.spec, AUTH, self.problems, self.held, order=self.order)
+        return Want("c1", self.spec, self.auth, self.problems, self.held, order=self.order)
 
     def saw(self, release: str, **outcomes: int) -> None:
         """Live requests were answered: `ok`, `5xx` and so on (`_5xx` where Python needs a name)."""
