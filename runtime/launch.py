@@ -83,7 +83,12 @@ def _defaults(recipe: Recipe, layout: Layout, python: Path) -> dict[str, str]:
 
 
 def _fixed(recipe: Recipe, layout: Layout) -> dict[str, str]:
-    fixed = {"AML_APP_ROOT": str(layout.app_root), "AZUREML_MODEL_DIR": str(layout.model_dir)}
+    fixed = {
+        "AML_APP_ROOT": str(layout.app_root),
+        "AZUREML_MODEL_DIR": str(layout.model_dir),
+        # What SCORING_TIMEOUT_MS is too, unless the user says otherwise: when the gateway gives a request up.
+        "HEADGATE_REQUEST_TIMEOUT_MS": str(recipe.request_timeout_ms),
+    }
     if recipe.server is Server.MLFLOW:
         folder = recipe.model.artifact.basename if recipe.model else ""
         return {**fixed, "AZUREML_ENTRY_SCRIPT": MLFLOW_SCRIPT, "MLFLOW_MODEL_FOLDER": folder}

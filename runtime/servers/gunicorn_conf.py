@@ -8,7 +8,9 @@ import errno
 import io
 import logging
 import os
+import select
 import sys
+import time
 from types import TracebackType
 from typing import Any
 
@@ -19,6 +21,9 @@ try:
 except ImportError:  # 0.4 and older
     _log_config = None
 
+_PATIENCE = 2.0
+"""Seconds that the gateway has at most to end a request itself, once its time is over."""
+_LEFT = getattr(select, "POLLRDHUP", 0)  # Where the system does not tell that the other side closed, it must reset.
 _ROOT = os.path.dirname(os.path.abspath(_server.__file__))  # noqa: PTH100, PTH120 (plain strings throughout)
 
 # Gunicorn 25 and newer put a socket into $HOME that all replicas would share; older ones ignore the name.
@@ -85,6 +90,33 @@ def _extend_path() -> None:
     root = os.environ.get("AML_APP_ROOT", "")
     script = os.path.join(root, os.environ.get("AZUREML_ENTRY_SCRIPT", ""))  # noqa: PTH118 (the same)
     sys.path.extend(path for path in (root, os.path.dirname(script)) if path not in sys.path)  # noqa: PTH120 (the same)
+
+
+def _left(client: Any, seconds: float = 0) -> bool:  # noqa: ANN401 (a socket, or what stands for it)
+    """Whether who asked is gone, or goes within so many seconds."""
+    watch = select.poll()
+    watch.register(client, _LEFT)
+    return bool(watch.poll(seconds * 1000))
+
+
+def post_worker_init(worker: Any) -> None:  # noqa: ANN401 (of any gunicorn)
+    """Leave requests whose time is over to the gateway, which says 408: before they are scored, and after."""
+    score = worker.wsgi
+    limit = int(os.environ["HEADGATE_REQUEST_TIMEOUT_MS"]) / 1000
+
+    def app(environ: Any, start_response: Any) -> Any:  # noqa: ANN401 (WSGI)
+        client = environ["gunicorn.socket"]
+        if _left(client):
+            # It waited here until its time was over: scoring it would only take the time of those behind it.
+            raise ConnectionResetError(errno.ECONNRESET, "The request was given up before its turn")
+        begun = time.monotonic()
+        answer = score(environ, start_response)
+        if time.monotonic() - begun >= limit:
+            # The gateway's clock is about to end too: an answer now would be taken for the model's, or cut short.
+            _left(client, _PATIENCE)
+        return answer
+
+    worker.wsgi = app
 
 
 def _keep_exit_status() -> None:

@@ -177,9 +177,10 @@ class Installation:
         return Load(access["scoring_uri"], given, self.ca, rate, body, clients)
 
     def ask(self, name: str, **more: object) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.key(name)}", "Content-Type": "application/json"}
+        key = more.pop("key", None) or self.key(name)
+        headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
         headers |= more.pop("headers", {})
-        uri = self.endpoint(name)["scoring_uri"]
+        uri = more.pop("uri", None) or self.endpoint(name)["scoring_uri"]
         content = more.pop("content", '{"data": [1]}')
         return httpx.post(
             uri, content=content, headers=headers, verify=_context(self.ca), trust_env=False, timeout=60, **more

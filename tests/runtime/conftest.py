@@ -50,10 +50,10 @@ class Served:
                 launch.argv, env=dict(launch.env), cwd=launch.cwd, stdout=sink, stderr=sink, start_new_session=True
             )
 
-    def ask(self, path: str, body: object = None, **headers: str) -> httpx.Response:
+    def ask(self, path: str, body: object = None, *, timeout: float = 20, **headers: str) -> httpx.Response:
         """POST a body (bytes, or anything as JSON), or GET without one."""
         url = f"http://127.0.0.1:{self.port}{path}"
-        with httpx.Client(trust_env=False, timeout=20) as client:
+        with httpx.Client(trust_env=False, timeout=timeout) as client:
             if body is None:
                 return client.get(url)
             data = body if isinstance(body, bytes) else json.dumps(body).encode()

@@ -4,7 +4,9 @@ import ast
 import dataclasses
 import socket
 import subprocess
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -26,13 +28,14 @@ class Served(Protocol):
     log: Path
     process: "subprocess.Popen[bytes]"
 
-    def ask(self, path: str, body: object = None, **headers: str) -> httpx.Response: ...
+    def ask(self, path: str, body: object = None, *, timeout: float = 20, **headers: str) -> httpx.Response: ...
     def ready(self) -> "Served": ...
     def stop(self) -> int: ...
 
 
 Start = Callable[[Callable[[int], Launch]], Served]
 
+WORKERS = 3
 RELEASE = ReleaseRef("shop", "blue", "3f2a9c41d0e7")
 PYTHON = Path("/envs/1/venv/bin/python")
 LAYOUT = Layout(
@@ -51,7 +54,7 @@ RECIPE = Recipe(
     instance_type=InstanceType("Standard_DS1_v2", 1, 2**30),
     code=Code(Artifact("c" * 40, "directory", "src"), "sub/score.py"),
     request_timeout_ms=1500,
-    max_concurrent_requests_per_instance=3,
+    max_concurrent_requests_per_instance=WORKERS,
 )
 
 
@@ -76,7 +79,7 @@ class TestCommand:
             *("PATH", "LANG", "HOME", "TMPDIR", "VIRTUAL_ENV", "PYTHONUNBUFFERED", "PYTHONNOUSERSITE"),
             *("SERVICE_NAME", "SERVICE_VERSION", "WORKER_COUNT", "WORKER_TIMEOUT", "SCORING_TIMEOUT_MS"),
             *("AML_APP_ROOT", "AZUREML_MODEL_DIR", "AZUREML_ENTRY_SCRIPT", "SERVER_PORT", "HEALTH_PORT"),
-            *("NO_PROXY", "no_proxy"),
+            *("NO_PROXY", "no_proxy", "HEADGATE_REQUEST_TIMEOUT_MS"),
         }
 
     def test_azures_names(self) -> None:
@@ -94,11 +97,16 @@ class TestCommand:
 
     def test_the_users_variables_win_where_azure_lets_them(self) -> None:
         found = launch(variables=(("WORKER_COUNT", "7"), ("SCORING_TIMEOUT_MS", "9"), ("A", "b"), ("HOME", "/h")))
+        assert found.env["HEADGATE_REQUEST_TIMEOUT_MS"] == "1500"
         assert option(found.argv, "-w") == "7"
         assert (found.env["SCORING_TIMEOUT_MS"], found.env["A"], found.env["HOME"]) == ("9", "b", "/h")
 
     @pytest.mark.parametrize(
-        "name", ["AML_APP_ROOT", "AZUREML_MODEL_DIR", "AZUREML_ENTRY_SCRIPT", "SERVER_PORT", "HEALTH_PORT"]
+        "name",
+        [
+            *("AML_APP_ROOT", "AZUREML_MODEL_DIR", "AZUREML_ENTRY_SCRIPT", "SERVER_PORT", "HEALTH_PORT"),
+            "HEADGATE_REQUEST_TIMEOUT_MS",
+        ],
     )
     def test_the_layout_is_not_the_users_to_set(self, name: str) -> None:
         assert launch(variables=((name, "elsewhere"),)).env == launch().env
@@ -158,6 +166,8 @@ def init():
 
 def run(data):
     asked = json.loads(data)
+    if "say" in asked:
+        print(asked["say"])
     if "sleep" in asked:
         time.sleep(asked["sleep"])
     return {"value": VALUE + OTHER, "started": started, "env": dict(os.environ), "cwd": os.getcwd()}
@@ -208,6 +218,23 @@ class TestServer:
     def test_scoring_times_out_with_the_request(self, scoring: Served) -> None:
         answer = scoring.ask("/score", {"sleep": 10})
         assert (answer.status_code, answer.json()) == (500, {"message": "Scoring timeout after 1500 ms"})
+
+    def test_what_was_given_up_before_its_turn_is_not_scored(self, scoring: Served) -> None:
+        def give_up(number: int) -> None:
+            with pytest.raises(httpx.ReadTimeout):
+                scoring.ask("/score", {"say": f"given up {number}"}, timeout=0.3)
+
+        busy = scoring.log.read_text().count("busy") + WORKERS
+        with ThreadPoolExecutor(WORKERS) as long, ThreadPoolExecutor(5) as short:
+            asked = [long.submit(scoring.ask, "/score", {"say": "busy", "sleep": 10}) for _ in range(WORKERS)]
+            while scoring.log.read_text().count("busy") < busy:
+                time.sleep(0.02)
+            list(short.map(give_up, range(5)))
+            assert [one.result().status_code for one in asked] == [500] * WORKERS
+        assert scoring.ask("/score", {"say": "asked for"}).status_code == 200
+        said = scoring.log.read_text()
+        assert "asked for" in said
+        assert "given up" not in said
 
     def test_is_not_reached_from_other_addresses(self, scoring: Served) -> None:
         with socket.socket() as probe:
