@@ -146,6 +146,9 @@ def _preparation(before: ReleaseSeen | None, after: ReleaseSeen | None) -> list[
             return [("Preparing", preparation.message, EventType.NORMAL)]
         case Stage.PREPARED if before is None or before.preparation.stage is not Stage.PREPARED:
             return [("Prepared", "artifacts and environment are ready", EventType.NORMAL)]
+        case Stage.PREPARED if preparation.reason and before and before.preparation.reason != preparation.reason:
+            kind = EventType.NORMAL if preparation.reason == "FilesRestored" else EventType.WARNING
+            return [(preparation.reason, preparation.message, kind)]
         case Stage.FAILED:
             return [(preparation.reason or "PreparationFailed", preparation.message, EventType.WARNING)]
         case _:

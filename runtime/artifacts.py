@@ -86,8 +86,14 @@ class Artifacts:
 
     def check(self, oid: str) -> bool:
         """Whether the content is complete and no file of it was changed since it was exported."""
+        return self.damaged(oid) is None
+
+    def damaged(self, oid: str) -> Path | None:
+        """The first file of the content that is missing or was changed; None: none is."""
         manifest = self.manifest(oid)
-        return manifest is not None and not changed(self.content(oid), manifest)
+        if manifest is None:
+            return self.root / oid
+        return next((self.content(oid) / path for path in changed(self.content(oid), manifest)), None)
 
     def collect(self, live: Iterable[str]) -> list[str]:
         """Remove every artifact whose object id is not in `live`; return the ids removed."""

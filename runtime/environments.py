@@ -73,6 +73,7 @@ class Environments:
         self._sweeping = asyncio.Lock()
         self._interpreters: list[Interpreter] = []
         self._building: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._given: defaultdict[str, set[Path]] = defaultdict(set)
         self._slots = asyncio.Semaphore(parallel)
         self._platform = f"{sysconfig.get_platform()}-{platform.libc_ver()[0]}"
 
@@ -98,12 +99,15 @@ class Environments:
         async with self._building[key]:
             present = await asyncio.to_thread(self.present, key)
             if present is not None:
+                self._given[key].add(_venv_dir(present))
                 return present
             if self._slots.locked():
                 progress("waiting", f"waiting for another environment before building that of {wanted.label}")
             async with self._slots:
                 with disk(f"the environment of {wanted.label} cannot be written"):
-                    return await self._build(key, wanted, progress)
+                    built = await self._build(key, wanted, progress)
+                    await asyncio.to_thread(self._stand_in, key, _venv_dir(built))
+                    return built
 
     def present(self, key: str) -> Built | None:
         """The environment if it is complete: its interpreter and all its packages are there."""
@@ -124,6 +128,7 @@ class Environments:
         gone = [path for path in sorted(self._environments.glob("*")) if path.name not in keep]
         stale = [path for path in self._locks.glob("*") if path.name.partition(".")[0] not in keep]
         for path in (*gone, *stale):
+            self._given.pop(path.name, None)
             remove(path)
         return [path.name for path in gone]
 
@@ -191,6 +196,13 @@ class Environments:
             if other.name not in {venv.name, before}:
                 remove(other)
         return Built(key, venv / "bin" / "python", notes)
+
+    def _stand_in(self, key: str, venv: Path) -> None:
+        """Let replicas that run from a damaged environment find the new one at the path that they know."""
+        for former in self._given[key]:
+            remove(former)
+            former.symlink_to(venv.name)
+        self._given[key].add(venv)
 
     def _read_lock(self, key: str) -> Lock | None:
         try:
@@ -315,3 +327,7 @@ def _nearest_note(wanted: Wanted, interpreter: Interpreter) -> Note:
 def _no_python(wanted: Wanted) -> ReleaseError:
     text = f"Python {wanted.python or ''} for {wanted.label} is neither here nor can uv fetch it".replace("  ", " ")
     return ReleaseError("PythonVersionNotFound", f"{text}; install it, or let the settings allow the nearest one")
+
+
+def _venv_dir(built: Built) -> Path:
+    return built.python.parent.parent

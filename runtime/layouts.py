@@ -7,6 +7,7 @@ import sys
 import uuid
 from collections.abc import Iterable, Iterator
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 
 from runtime.artifacts import Artifacts, Stamp, fsync, read_manifest, remove, write_manifest, write_whole
@@ -60,11 +61,17 @@ class Layouts:
             self._place(layout, contents)
         return layout
 
-    def check(self, release: ReleaseRef, recipe: Recipe) -> bool:
-        """Whether all of the release's files are as they were laid out."""
+    def damaged(self, release: ReleaseRef, recipe: Recipe) -> Path | None:
+        """The first of the release's files and directories that is not as it was laid out; None: all are."""
         layout = self.at(release, recipe)
         recorded = read_manifest(layout.root / _MANIFEST)
-        return recorded is not None and all(Stamp.of(layout.root / path) == stamp for path, stamp in recorded.items())
+        if recorded is None:
+            return layout.root / _MANIFEST if layout.root.is_dir() else layout.root
+        made = (layout.model_dir, layout.app_root, layout.home, layout.temp)
+        gone = [path for path in made if not path.is_dir()]
+        gone += [path for name in _SERVER_FILES if not (path := layout.server / name).is_file()]
+        changed = (layout.root / path for path, stamp in recorded.items() if Stamp.of(layout.root / path) != stamp)
+        return next(chain(gone, changed), None)
 
     def remove(self, release: ReleaseRef, recipe: Recipe) -> None:
         """Remove the release's directory; its artifacts stay."""

@@ -81,7 +81,20 @@ class Preparer:
         def look() -> bool:
             built = self._environments.present(prepared.environment)
             same = built is not None and built.python == prepared.python
-            return same and self._layouts.check(prepared.release, prepared.recipe)
+            return same and self._layouts.damaged(prepared.release, prepared.recipe) is None
+
+        return await asyncio.to_thread(look)
+
+    async def missing(self, prepared: Prepared) -> str:
+        """Which path is gone or changed of all that was made, also for further starts; empty: none."""
+
+        def look() -> str:
+            found = self._layouts.damaged(prepared.release, prepared.recipe)
+            for oid in _objects(prepared.recipe):
+                found = found or self._artifacts.damaged(oid)
+            if found is None and self._environments.present(prepared.environment) is None:
+                found = prepared.python
+            return str(found or "")
 
         return await asyncio.to_thread(look)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,6 +30,10 @@ _log = logging.getLogger(__name__)
 _ROTATE = 2.0
 _TIDY = 30.0
 """Seconds between looks for strays and old logs."""
+_LOOK = 30.0
+"""Seconds in which each release's files are looked at once."""
+_BREATH, _SHARE = 0.1, 20
+"""With many releases or files it takes longer: so many seconds, and so many times a look's length, between two."""
 
 
 def _now() -> datetime:
@@ -72,7 +77,8 @@ class ProcessRuntime:
             process = find_leader(record, carriers)
             leader = adopt(process.pid, process.birth) if process else None
             self._adopt(record, process, leader)
-        self._chores = [self._run(work) for work in (self._rotate(), self._tidy(), limits.watch(self._watched))]
+        chores = (self._rotate(), self._tidy(), self._look(), limits.watch(self._watched))
+        self._chores = [self._run(work) for work in chores]
         _log.info("Adopted %d replicas of %d releases", len(records), len(self._releases))
 
     async def close(self) -> None:
@@ -173,6 +179,18 @@ class ProcessRuntime:
             await asyncio.to_thread(self.logs.prune, frozenset(self._replicas()))
             if self._settled:
                 await self._remove_strays()
+
+    async def _look(self) -> None:
+        while True:
+            refs = list(self._releases)
+            pause = max(_BREATH, _LOOK / max(1, len(refs)))
+            for ref in refs:
+                begun = time.monotonic()
+                if ref in self._releases:
+                    await self._releases[ref].look()
+                await asyncio.sleep(max(pause, _SHARE * (time.monotonic() - begun)))
+            if not refs:
+                await asyncio.sleep(pause)
 
     async def _remove_strays(self) -> None:
         found = await asyncio.to_thread(system.carriers, self._site.installation)

@@ -85,6 +85,31 @@ class Release:
         for replica in self.replicas.values():
             replica.detach()
 
+    async def look(self) -> None:
+        """Notice what was deleted or changed below its replicas, and put it back at the same path.
+
+        Replicas go on: they find by path what they open anew, and what they have open is theirs still.
+        """
+        prepared = self._prepared_before
+        if prepared is None or not self.replicas:
+            return
+        missing = await self._preparer.missing(prepared)
+        busy = self._forgetting is not None or (self._preparing is not None and not self._preparing.done())
+        if missing and self._prepared_before is prepared and not busy:
+            _log.warning("Release %s: %s is gone or changed; it is put back", self.ref, missing)
+            text = f"{missing} is gone or changed; it is put back, and replicas go on"
+            self._tell(replace(self._preparation, reason="FilesMissing", message=text))
+            self._run(self._mend(prepared))
+
+    async def _mend(self, prepared: Prepared) -> None:
+        # Not only what a start needs is looked for: all is made again.
+        self._prepared_before = None
+        if await self._prepared() is None:
+            self._prepared_before = prepared
+            return
+        text = "everything is as Git says again"
+        self._tell(replace(self._preparation, reason="FilesRestored", message=text))
+
     def watched(self) -> Iterator[Watched]:
         """The memory limits of its replicas."""
         for replica in self.replicas.values():
@@ -175,7 +200,8 @@ class Release:
         """Show progress; preparing again, even in vain, takes nothing from a release that is prepared and serves."""
         again = preparation.stage is Stage.PREPARING or self._serving()
         if self._preparation.stage is Stage.PREPARED and again:
-            preparation = replace(self._preparation, message=preparation.message)
+            reason = preparation.reason or self._preparation.reason
+            preparation = replace(self._preparation, reason=reason, message=preparation.message)
         self._tell(preparation)
 
     def _serving(self) -> bool:

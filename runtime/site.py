@@ -65,7 +65,11 @@ class Preparer(Protocol[P]):
         ...
 
     async def check(self, prepared: P) -> bool:
-        """Whether everything is still there; if not, prepare again."""
+        """Whether a replica could start from what is there; if not, prepare again."""
+        ...
+
+    async def missing(self, prepared: P) -> str:
+        """What of everything is gone or changed, in a few words; empty: nothing."""
         ...
 
     async def forget(self, release: ReleaseRef, recipe: Recipe) -> None:

@@ -4,6 +4,7 @@ Runs in the replica's environment under Python 3.7 or newer. The bind address, t
 timeouts come on the command line, which wins over this file.
 """
 
+import contextlib
 import errno
 import io
 import logging
@@ -99,6 +100,15 @@ def _left(client: Any, seconds: float = 0) -> bool:  # noqa: ANN401 (a socket, o
     return bool(watch.poll(seconds * 1000))
 
 
+def _return_home() -> None:
+    # A code folder that was deleted and laid out again has the same path, and is another folder.
+    try:
+        os.getcwd()  # noqa: PTH109 (plain strings throughout)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.chdir(os.environ["AML_APP_ROOT"])
+
+
 def post_worker_init(worker: Any) -> None:  # noqa: ANN401 (of any gunicorn)
     """Leave requests whose time is over to the gateway, which says 408: before they are scored, and after."""
     score = worker.wsgi
@@ -109,6 +119,7 @@ def post_worker_init(worker: Any) -> None:  # noqa: ANN401 (of any gunicorn)
         if _left(client):
             # It waited here until its time was over: scoring it would only take the time of those behind it.
             raise ConnectionResetError(errno.ECONNRESET, "The request was given up before its turn")
+        _return_home()
         begun = time.monotonic()
         answer = score(environ, start_response)
         if time.monotonic() - begun >= limit:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 from reconciler.narration import narrate, narrate_release
 from reconciler.plan import Want
@@ -74,6 +75,16 @@ def test_a_fresh_release_is_told_step_by_step() -> None:
     assert reasons(PREPARED, starting) == ["ReplicaStarting"]
     assert reasons(starting, ready) == ["ReplicaReady"]
     assert reasons(ready, PREPARED) == ["ReplicaStopped"]
+
+
+def test_files_that_were_gone_are_told_when_they_are_missed_and_when_they_are_back() -> None:
+    missing = replace(PREPARED, preparation=Preparation(Stage.PREPARED, "a is gone", "FilesMissing"))
+    making = replace(missing, preparation=replace(missing.preparation, message="materialising"))
+    full = replace(missing, preparation=replace(missing.preparation, message="no room", reason="DiskFull"))
+    back = replace(PREPARED, preparation=Preparation(Stage.PREPARED, "all is back", "FilesRestored"))
+    steps = [PREPARED, missing, making, full, PREPARED, back, missing]
+    told = [reasons(before, after) for before, after in pairwise(steps)]
+    assert told == [["FilesMissing"], [], ["DiskFull"], [], ["FilesRestored"], ["FilesMissing"]]
 
 
 def test_of_an_adopted_release_only_what_is_not_ready_is_told() -> None:

@@ -33,6 +33,9 @@ class Plain:
     async def check(self, _prepared: "Plain") -> bool:
         return True
 
+    async def missing(self, _prepared: "Plain") -> str:
+        return ""
+
     async def forget(self, _release: ReleaseRef, _recipe: Recipe) -> None: ...
 
     def launch(self, port: int) -> Launch:

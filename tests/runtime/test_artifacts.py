@@ -217,9 +217,9 @@ class TestLayouts:
         (layout.model_dir / "model-1" / "model.pkl").unlink()
         (layout.app_root / "score.py").write_bytes(b"edited by hand")
         (layout.app_root / "cache.txt").write_bytes(b"the replica's own")
-        assert not layouts.check(RELEASE, recipe())
+        assert layouts.damaged(RELEASE, recipe())
         layouts.ensure(RELEASE, recipe())
-        assert layouts.check(RELEASE, recipe())
+        assert layouts.damaged(RELEASE, recipe()) is None
         assert (layout.app_root / "score.py").read_bytes() == b"def init(): ..."
         assert (layout.app_root / "cache.txt").exists()
 

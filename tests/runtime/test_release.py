@@ -13,6 +13,8 @@ from typing import Literal
 import httpx
 import pytest
 
+from runtime import process
+from runtime.artifacts import remove
 from runtime.layout import release_root
 from runtime.logs import Logs
 from runtime.prepare import Preparer
@@ -33,7 +35,10 @@ RECIPE = Recipe(
     code=Code(Artifact("c" * 40, "directory", "src"), "score.py"),
 )
 SCORE = b"""
+import importlib
 import os
+import sys
+import tempfile
 
 def init():
     global weights
@@ -41,6 +46,10 @@ def init():
         weights = file.read()
 
 def run(data):
+    sys.modules.pop("gunicorn.workers.gthread", None)
+    importlib.import_module("gunicorn.workers.gthread")
+    with open("score.py") as beside, tempfile.TemporaryFile():
+        beside.read()
     return [weights, os.getpid()]
 """
 
@@ -100,6 +109,30 @@ async def test_it_scores_and_comes_back_after_its_files_are_deleted(runtime: Pro
     await runtime.forget(BLUE)
     await until(runtime, lambda: BLUE not in (runtime.seen() or {}))
     assert not root.exists()
+
+
+def files(*roots: Path) -> dict[Path, bytes]:
+    """What is there, but for the times that manifests hold, and for what Python keeps."""
+    found = [path for root in roots for path in root.rglob("*") if path.is_file()]
+    return {path: path.read_bytes() for path in found if path.suffix not in (".json", ".pyc")}
+
+
+@pytest.mark.parametrize("lost", ["releases", "artifacts", f"releases/{BLUE.endpoint}", "tmp", "environments"])
+async def test_what_is_deleted_below_a_live_replica_comes_back(
+    runtime: ProcessRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    monkeypatch.setattr(process, "_LOOK", 0.2)
+    await runtime.apply(ReleaseWant(BLUE, RECIPE, 1))
+    await until(runtime, lambda: seen(runtime).ready)
+    before, first = files(tmp_path / "artifacts", tmp_path / "releases"), await score(seen(runtime).ready[0])
+    reasons: list[str] = []
+    runtime.subscribe(lambda _: reasons.append(seen(runtime).preparation.reason))
+    remove(tmp_path / lost)
+    await until(runtime, lambda: reasons and reasons[-1] == "FilesRestored")
+    assert files(tmp_path / "artifacts", tmp_path / "releases") == before
+    assert await score(seen(runtime).ready[0]) == first
+    assert seen(runtime).ready[0].restarts == 0
+    assert list(dict.fromkeys(filter(None, reasons))) == ["FilesMissing", "FilesRestored"]
 
 
 async def test_a_requirement_that_does_not_exist_fails_the_release(runtime: ProcessRuntime) -> None:

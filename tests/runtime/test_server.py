@@ -82,6 +82,9 @@ class Bench:
     async def check(self, prepared: Prepared) -> bool:
         return prepared.python.exists()
 
+    async def missing(self, prepared: Prepared) -> str:
+        return "" if await self.check(prepared) else str(prepared.python)
+
     async def forget(self, _release: ReleaseRef, _recipe: Recipe) -> None: ...
 
     def layout(self) -> Layout:

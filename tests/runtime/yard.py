@@ -73,6 +73,9 @@ class Stub:
         assert prepared.mode
         return self.intact
 
+    async def missing(self, prepared: "Stub") -> str:
+        return "" if await self.check(prepared) else "its folder"
+
     async def forget(self, release: ReleaseRef, recipe: Recipe) -> None:
         assert recipe.runtime == "process"
         self.steps.append("removing")
