@@ -19,6 +19,12 @@ TOKEN_TYPE = "Bearer"  # noqa: S105 - a word of the protocol
 LIFETIME = timedelta(hours=1)
 LONGEST_LIFETIME = timedelta(days=1)
 ROTATE_AFTER = timedelta(days=30)
+SPELLING = r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+[AQgw]"
+LENGTH = r"\C*\.\C{86}"
+"""The only way to write a token of `ALGORITHM`: of a signature's last letter four bits are spare, and zero.
+
+Two patterns for RE2, since Envoy takes none whose program is longer than 100 instructions.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Tokens: Azure's document, rotation with overlap, and that PyJWT and a real Envoy accept exactly the right ones."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 
 from router.tokens import (
     ISSUER,
+    LENGTH,
     LONGEST_LIFETIME,
     ROTATE_AFTER,
+    SPELLING,
     KeyRing,
     dump,
     jwks,
@@ -44,6 +47,14 @@ def test_a_token_says_what_azure_says() -> None:
         "tokenType": "Bearer",
     }
     assert verify(token.access_token, ring, "iris")["exp"] == end
+
+
+def test_every_token_is_spelt_as_envoy_is_told() -> None:
+    ring = new_ring(NOW)
+    tokens = [mint("iris", ring, NOW).access_token for _ in range(100)]
+    assert all(re.fullmatch(SPELLING, token) for token in tokens)
+    assert all(re.fullmatch(LENGTH.replace(r"\C", "."), token) for token in tokens)
+    assert {token[-1] for token in tokens} == set("AQgw")
 
 
 def test_a_token_is_good_for_its_endpoint_only() -> None:
