@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,9 +34,10 @@ class Exporter:
         self._lfs = lfs
         self._limits = limits
 
-    def export(self, oid: str, kind: Literal["file", "directory"], destination: Path) -> None:
+    def export(self, oid: str, kind: Literal["file", "directory"], destination: Path, path: str = "") -> None:
         """Make `destination` the blob's file or the tree's directory; a destination that exists is left alone.
 
+        `path` is where the repository has it, for what is told of it.
         Raises `StalledError` for content that is refused and `TransientError` where the disk or store failed.
         """
         if destination.exists():
@@ -44,45 +45,50 @@ class Exporter:
         staging = destination.with_name(f".{destination.name}.{uuid.uuid4().hex[:12]}")
         try:
             destination.parent.mkdir(parents=True, exist_ok=True)
-            self._write(oid, kind, staging)
+            self._write(oid, kind, staging, path)
             _publish(staging, destination)
         except OSError as error:
-            raise _explain(error, oid, destination) from error
+            raise _explain(error, path or oid, destination) from error
         finally:
             _remove(staging)
 
-    def _write(self, oid: str, kind: Literal["file", "directory"], staging: Path) -> None:
+    def _write(self, oid: str, kind: Literal["file", "directory"], staging: Path, path: str) -> None:
         if kind == "file":
-            entry = Entry(oid, "file", oid, self._objects.sizes([oid])[0])
+            entry = Entry(path or oid, "file", oid, self._objects.sizes([oid])[0])
             self._check_size([entry])
             self._write_file(entry, staging)
         else:
-            self._write_tree(oid, staging)
+            self._write_tree(Entry(path, "directory", oid), staging)
 
-    def _write_tree(self, oid: str, staging: Path) -> None:
+    def _write_tree(self, tree: Entry, staging: Path) -> None:
+        """Everything is called by its path in the repository, and lies below `staging` by its path in the tree."""
         walk = Walk(self._objects, self._limits.entries)
         staging.mkdir(mode=0o755)
-        entries = list(self._directories(walk, oid, "", staging))
+
+        def place(entry: Entry) -> Path:
+            return staging / entry.path.removeprefix(f"{tree.path}/" if tree.path else "")
+
+        entries = list(self._directories(walk, tree, place))
         if walk.bad:
             raise StalledError(f"{walk.bad[0].path} cannot be laid out: {walk.bad[0].reason}. Rename or remove it.")
         entries = with_sizes(self._objects, entries)
         self._check_size(entries)
         for entry in entries:
             if entry.kind != "symlink":
-                self._write_file(entry, staging / entry.path)
+                self._write_file(entry, place(entry))
         # Links come last and never through one another, so that nothing is ever written through a link.
         links = [entry for entry in entries if entry.kind == "symlink"]
         for entry in links:
-            self._write_link(entry, staging / entry.path)
+            self._write_link(entry, place(entry))
         for entry in links:
-            _check_link(entry, staging)
+            _check_link(entry, place(entry), staging)
 
-    def _directories(self, walk: Walk, oid: str, base: str, staging: Path) -> Iterator[Entry]:
-        for entry in walk.items(oid, base):
+    def _directories(self, walk: Walk, tree: Entry, place: Callable[[Entry], Path]) -> Iterator[Entry]:
+        for entry in walk.items(tree.oid, tree.path):
             match entry.kind:
                 case "directory":
-                    (staging / entry.path).mkdir(mode=0o755)
-                    yield from self._directories(walk, entry.oid, entry.path, staging)
+                    place(entry).mkdir(mode=0o755)
+                    yield from self._directories(walk, entry, place)
                 case "submodule":
                     raise StalledError(f"{entry.path} is a submodule: commit its files, submodules are not followed.")
                 case _:
@@ -125,10 +131,10 @@ def _copy(objects: Objects, oid: str, target: Path) -> None:
         objects.copy(oid, file.write)
 
 
-def _check_link(entry: Entry, staging: Path) -> None:
+def _check_link(entry: Entry, link: Path, staging: Path) -> None:
     root = os.path.realpath(staging)
     try:
-        end = os.path.realpath(staging / entry.path)
+        end = os.path.realpath(link)
     except OSError:
         end = ""
     if end != root and not end.startswith(root + os.sep):
@@ -151,9 +157,9 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _explain(error: OSError, oid: str, destination: Path) -> HeadgateError:
+def _explain(error: OSError, name: str, destination: Path) -> HeadgateError:
     if error.errno in _FULL:
         return TransientError(f"The disk is full at {destination.parent}: free some space, Headgate tries again.")
     if error.errno == errno.EEXIST:
-        return StalledError(f"{oid} holds the same name twice: remove one of them and commit.")
-    return TransientError(f"{oid} could not be laid out at {destination}: {error.strerror or error}.")
+        return StalledError(f"{name} holds the same name twice: remove one of them and commit.")
+    return TransientError(f"{name} could not be laid out at {destination}: {error.strerror or error}.")

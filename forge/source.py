@@ -123,15 +123,17 @@ class GitSource:
         """How the last look went."""
         return self._seen
 
-    def export(self, oid: str, kind: Literal["file", "directory"], destination: Path) -> None:
+    def export(self, oid: str, kind: Literal["file", "directory"], destination: Path, path: str = "") -> None:
         """Lay an artifact out at `destination` (a file, or a directory with the tree's content). Blocks.
+
+        `path` is where the watched folder has it, for what is told of it.
 
         Raises `StalledError` for content that is refused, `TransientError` if the disk or the source failed.
         """
         mirror = opened(self._origin.mirror)
         objects = mirror.new_reader()
         try:
-            Exporter(objects, self._lfs(mirror), self._limits).export(oid, kind, destination)
+            Exporter(objects, self._lfs(mirror), self._limits).export(oid, kind, destination, path)
         finally:
             objects.close()
 

@@ -27,8 +27,10 @@ _CONTENT = "content"
 class Exporter(Protocol):
     """Who can write a Git object's content to disk."""
 
-    def export(self, oid: str, kind: Literal["file", "directory"], destination: Path) -> None:
+    def export(self, oid: str, kind: Literal["file", "directory"], destination: Path, path: str) -> None:
         """Write the blob to, or the tree's files below, `destination`, which does not exist yet.
+
+        `path` is where the repository has it, for what is told of it.
 
         Raises `OSError` if an object cannot be read or written, `HeadgateError` if it must not be.
         """
@@ -116,7 +118,7 @@ class Artifacts:
         partial.mkdir()
         try:
             content = partial / _CONTENT
-            self._exporter.export(artifact.oid, artifact.kind, content)
+            self._exporter.export(artifact.oid, artifact.kind, content, artifact.path)
             _seal(content, artifact)
             write_manifest(partial / _MANIFEST, scan(content))
             remove(self.root / artifact.oid)

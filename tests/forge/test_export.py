@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -192,6 +192,26 @@ def test_an_lfs_pointer_without_its_object_is_never_handed_on(
     with pytest.raises(StalledError, match=r"model\.bin is a Git LFS pointer.*git lfs pull"):
         source.export(repository.git("rev-parse", "HEAD:m"), "directory", folder / "out" / "d")
     assert listing(folder / "out") == []
+
+
+@pytest.mark.parametrize(("kind", "path"), [("directory", "models/m"), ("file", "models/m/model.bin")])
+def test_what_is_refused_is_called_by_its_path_in_the_repository(
+    source: GitSource, repository: Repository, folder: Path, kind: Literal["directory", "file"], path: str
+) -> None:
+    repository.commit({"models/m/model.bin": pointer(b"weights")})
+    oid = repository.git("rev-parse", f"HEAD:{path}")
+    with pytest.raises(StalledError, match=r"^models/m/model\.bin is a Git LFS pointer"):
+        source.export(oid, kind, folder / "out" / "d", path)
+
+
+def test_a_path_moves_nothing(source: GitSource, repository: Repository, folder: Path) -> None:
+    repository.write("models/m/a/models/m/deep", "1")
+    (repository.path / "models/m/a/link").symlink_to("models/m/deep")
+    repository.commit({"models/m/top": "2"})
+    source.export(repository.git("rev-parse", "HEAD:models/m"), "directory", folder / "out", "models/m")
+    found = {path.relative_to(folder / "out").as_posix() for path in (folder / "out").rglob("*")}
+    assert found == {"top", "a", "a/link", "a/models", "a/models/m", "a/models/m/deep"}
+    assert (folder / "out/a/link").read_bytes() == b"1"
 
 
 def test_an_lfs_object_of_the_repository_is_used_and_verified(

@@ -35,7 +35,7 @@ class FakeExporter:
         self.fault: OSError | None = None
         self.delay = 0.0
 
-    def export(self, oid: str, kind: Literal["file", "directory"], destination: Path) -> None:
+    def export(self, oid: str, kind: Literal["file", "directory"], destination: Path, _path: str) -> None:
         self.exported.append(oid)
         time.sleep(self.delay)
         for path, data in self.trees[oid].items():

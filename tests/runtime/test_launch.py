@@ -181,7 +181,7 @@ class Trees:
     def __init__(self, files: dict[str, bytes]) -> None:
         self.files = files
 
-    def export(self, oid: str, kind: Literal["file", "directory"], destination: Path) -> None:  # noqa: ARG002 (a port)
+    def export(self, oid: str, kind: Literal["file", "directory"], destination: Path, _path: str) -> None:  # noqa: ARG002 (a port)
         for path, data in self.files.items():
             (destination / path).parent.mkdir(parents=True, exist_ok=True)
             (destination / path).write_bytes(data)

@@ -97,7 +97,7 @@ class Copying:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def export(self, oid: str, kind: Literal["file", "directory"], destination: Path) -> None:
+    def export(self, oid: str, kind: Literal["file", "directory"], destination: Path, _path: str) -> None:
         assert kind == "directory"
         subprocess.run(["cp", "-r", str(self.root / oid), str(destination)], check=True)
 

@@ -53,7 +53,7 @@ class FakeExporter:
         self.refusal: StalledError | None = None
         self.exported: list[str] = []
 
-    def export(self, oid: str, kind: Literal["file", "directory"], destination: Path) -> None:
+    def export(self, oid: str, kind: Literal["file", "directory"], destination: Path, _path: str) -> None:
         if self.refusal is not None:
             raise self.refusal
         if self.faults:

@@ -55,7 +55,7 @@ def run(data):
 
 
 class Exporter:
-    def export(self, _oid: str, kind: Literal["file", "directory"], destination: Path) -> None:
+    def export(self, _oid: str, kind: Literal["file", "directory"], destination: Path, _path: str) -> None:
         if kind == "file":
             destination.write_bytes(b"42")
             return
