@@ -34,6 +34,10 @@ accesslog = "-"
 errorlog = os.devnull
 # A worker's heartbeat file on a full disk would keep gunicorn from starting the next worker.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK | os.X_OK) else None  # noqa: S108 (unlinked at once)
+# Envoy answers 431 over 60 KiB or 100 headers, and adds its own: what it lets through is never too much here.
+limit_request_line = 0  # Of a number, at most 8190 counts.
+limit_request_fields = 200
+limit_request_field_size = 128 * 1024
 preload_app = os.environ.get("WORKER_PRELOAD", "").lower() == "true"
 proc_name = os.environ.get("SERVICE_NAME", "azmlinfsrv")
 

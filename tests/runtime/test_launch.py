@@ -245,6 +245,12 @@ class TestServer:
         home = Path(scoring.ask("/score", {}).json()["env"]["HOME"])
         assert list(home.rglob("*")) == []
 
+    def test_takes_all_the_headers_that_envoy_lets_through(self, scoring: Served) -> None:
+        many = {f"x_{number}": "1" for number in range(110)}
+        long = "x" * 60_000
+        for path, headers in (("/score", {"x_large": long}), (f"/score?{long}", {}), ("/score", many)):
+            assert scoring.ask(path, {}, **headers).status_code == 200
+
     def test_swagger_is_there(self, scoring: Served) -> None:
         assert scoring.ask("/swagger.json").json()["info"]["title"] == "shop"
 

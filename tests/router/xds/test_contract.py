@@ -65,6 +65,10 @@ async def test_both_keys_are_valid_with_and_without_bearer(rig: Rig) -> None:
 async def test_what_is_no_request_is_answered_with_a_code(rig: Rig) -> None:
     answer = await rig.client().send(SCORE, x_large="x" * 70_000)
     assert (answer.status, answer.json["error"]["code"]) == (431, "RequestHeaderFieldsTooLarge")
+    answer = await rig.client().send(SCORE, **{f"x_{number}": "1" for number in range(110)})
+    assert (answer.status, answer.json["error"]["code"]) == (431, "RequestHeaderFieldsTooLarge")
+    answer = await rig.client().send(SCORE, x_large="x" * 58_000)
+    assert (answer.status, len(answer.json["headers"]["x-large"])) == (200, 58_000)
     answer = await rig.client().send(SCORE, host="")
     assert (answer.status, answer.json["error"]["code"]) == (400, "BadRequest")
 
