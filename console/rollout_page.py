@@ -18,6 +18,8 @@ from console.screen import brief, out, percent, prose, say, shares, tone
 MARKS = {"done": ("✓", "green"), "now": ("▶", "bold cyan"), "planned": ("·", "dim")}
 PLAIN = {"✓": "x", "▶": ">", "·": "-"}
 VERDICTS = {"good": "green", "bad": "bold red", "inconclusive": "yellow", "error": "yellow"}
+AS_ASKED = frozenset({"AsAsked", "Watched"})
+"""Why a settled split stays, where it is the one that Git asks for."""
 STATES = {"settled": "green", "reverting": "bold yellow", "paused": "yellow"}
 
 
@@ -142,8 +144,12 @@ def _clock(moment: datetime) -> str:
 
 def is_as_asked(found: RolloutShape) -> bool:
     """Whether what is settled is what Git asks for: nothing refused, held or wrong stands against it."""
-    standing = {refusal.reason for refusal in found.refused} | {"InvalidSpec", "RemovalHeld"}
-    return found.state == "settled" and not (found.because and found.because[-1].reason in standing)
+    return is_over(found) and found.because[-1].reason in AS_ASKED
+
+
+def is_over(found: RolloutShape) -> bool:
+    """Whether a decision has found that nothing moves: until Envoy and replicas have answered, there is none."""
+    return found.state == "settled" and bool(found.because) and found.because[-1].reason != "Unobserved"
 
 
 def line(found: RolloutShape) -> str:
@@ -164,7 +170,7 @@ def watch(items: Iterable[RolloutShape], *, goes_on: bool) -> RolloutShape | Non
     with Live(console=console, auto_refresh=False) as live:
         for last in items:
             live.update(Padding(render(last, ascii_only=ascii_only), (0, 0, 1, 0)), refresh=True)
-            if not goes_on and last.state == "settled":
+            if not goes_on and is_over(last):
                 break
     return last
 
@@ -176,7 +182,7 @@ def _watch_lines(items: Iterable[RolloutShape], *, goes_on: bool) -> RolloutShap
         if text != told:
             told = text
             say(text)
-        if not goes_on and last.state == "settled":
+        if not goes_on and is_over(last):
             break
     return last
 

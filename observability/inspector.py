@@ -61,8 +61,9 @@ class Inspector:
         process, self.process = self.process, None
         if process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
         await process.wait()
 
 
@@ -77,8 +78,11 @@ async def inspecting() -> AsyncIterator[Inspector]:
 
 
 async def _start() -> asyncio.subprocess.Process:
+    # Not from the working directory, which may be a repository with a json.py of its own.
+    known = os.pathsep.join(path for path in sys.path if os.path.isabs(path))  # noqa: PTH117 (plain strings)
     return await asyncio.create_subprocess_exec(
         sys.executable,
+        "-P",
         "-m",
         "observability.schema",
         stdin=asyncio.subprocess.PIPE,
@@ -86,5 +90,6 @@ async def _start() -> asyncio.subprocess.Process:
         stderr=asyncio.subprocess.DEVNULL,
         limit=LONGEST_LINE,
         start_new_session=True,
-        env={"PATH": os.defpath, "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd="/",
+        env={"PATH": os.defpath, "PYTHONPATH": known},
     )

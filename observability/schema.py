@@ -6,7 +6,8 @@
 import json
 import resource
 import sys
-from typing import Final
+import time
+from typing import Any, Final
 
 from jsonschema import Draft202012Validator
 from jsonschema.validators import validator_for
@@ -15,8 +16,8 @@ from referencing.exceptions import Unresolvable
 
 from observability.exchange import excerpt
 
-CPU_SECONDS: Final = 60
-"""Processor time of one process: nobody ends it where Headgate was killed meanwhile."""
+CPU_SECONDS: Final = 30
+"""Processor time of one question: nobody ends the process where Headgate was killed meanwhile."""
 
 
 def fault_of(schema: str, answer: str) -> str:
@@ -25,27 +26,31 @@ def fault_of(schema: str, answer: str) -> str:
     It may take for ever: a pattern or nested references can be made to.
     """
     try:
-        return _fault(schema, answer)
+        return _fault(schema, json.loads(answer))
     except RecursionError:
         return "its answer is nested too deeply"
     except ValueError as error:
         return f"its answer is no JSON ({excerpt(str(error))})"
 
 
-def _fault(schema: str, answer: str) -> str:
+def _fault(schema: str, value: Any) -> str:  # noqa: ANN401 - JSON
     asked = json.loads(schema)
     validator = validator_for(asked, default=Draft202012Validator)(asked, registry=Registry())
     try:
-        error = next(validator.iter_errors(json.loads(answer)), None)
+        error = next(validator.iter_errors(value), None)
     except Unresolvable as lost:
         return f"its schema refers to {excerpt(str(lost.ref))}, which is not in it"
+    except (ArithmeticError, ValueError, TypeError) as unfit:
+        # NaN, or a number that no float holds, against `multipleOf` and the like.
+        return f"against its schema: it cannot be held against it ({excerpt(str(unfit))})"
     return f"against its schema: at {excerpt(error.json_path, 60)}: {excerpt(error.message)}" if error else ""
 
 
 def main() -> None:
     """Answer until standard input ends."""
-    resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     for line in sys.stdin:
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + CPU_SECONDS, hard))
         schema, answer = json.loads(line)
         sys.stdout.write(json.dumps(fault_of(schema, answer)) + "\n")
         sys.stdout.flush()

@@ -165,28 +165,29 @@ class _Transaction:
         try:
             return self._context.__enter__()
         except DatabaseError as error:
-            raise _unusable(error) from error
+            _tell(error)
+            raise
 
     def __exit__(self, *exc: Any) -> None:  # noqa: ANN401, PYI036 -- handed on to SQLAlchemy's own as it is
         try:
             self._context.__exit__(*exc)
         except DatabaseError as error:
-            raise _unusable(error) from error
+            _tell(error)
+            raise
         if isinstance(exc[1], DatabaseError):
-            raise _unusable(exc[1]) from exc[1]
+            _tell(exc[1])
 
 
-def _unusable(error: DatabaseError) -> Exception:
-    """What a failure comes to; one that is a mistake of the program stays as it is."""
+def _tell(error: DatabaseError) -> None:
+    """Raise what a failure comes to; one that is a mistake of the program stays as it is."""
     if isinstance(error, OperationalError):
         said = f"the database cannot be used ({error.orig})"
-        return TransientError(f"{said}; check the state directory's disk and rights")
+        raise TransientError(f"{said}; check the state directory's disk and rights") from error
     if type(error.orig) is sqlite3.DatabaseError:
-        return StalledError(
+        raise StalledError(
             f"memory.db is damaged ({error.orig}): put a backup of it in its place, or move it away; "
             "without it endpoints get new keys, and everything starts as Git says"
-        )
-    return error
+        ) from error
 
 
 def _engine(url: str) -> Engine:

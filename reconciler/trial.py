@@ -150,6 +150,8 @@ def examine_watch(watch: Watch, split: Split, found: Examinations, now: datetime
             if gate.metric in EXAMINED:
                 mark = marks.get(key, Mark(gate.name, release, now))
                 marks[key], one = _measure(gate, mark, (), found.get(key), now)
+                if marks[key].successes >= gate.success_limit:
+                    marks[key] = replace(marks[key], failures=0)
             else:
                 one = judge_frozen(gate, watch.evidence.pieces(release), watch.stable, alpha)
             said.append(_said(gate, release, one))
@@ -168,8 +170,8 @@ def wanted(run: Run, now: datetime) -> Iterator[tuple[Gate, str, datetime]]:
 
 
 def wanted_by_watch(watch: Watch, split: Split, now: datetime) -> Iterator[tuple[Gate, str, datetime]]:
-    """Those that a watch needs."""
-    if is_watched(watch, now):
+    """Those that a watch needs: none once its time is over, even where it waits for live requests."""
+    if now < watch.watched_until:
         yield from _due(watch.policy.gates, watch.candidates(split), watch.marks, now, now)
 
 

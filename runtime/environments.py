@@ -199,9 +199,14 @@ class Environments:
 
     def _stand_in(self, key: str, venv: Path) -> None:
         """Let replicas that run from a damaged environment find the new one at the path that they know."""
-        for former in self._given[key]:
-            remove(former)
-            former.symlink_to(venv.name)
+        for former in self._given[key] - {venv}:
+            trash, link = (former.with_name(f".{word}-{uuid.uuid4().hex[:8]}") for word in ("trash", "link"))
+            link.symlink_to(venv.name)
+            if former.exists() and not former.is_symlink():
+                former.rename(trash)
+            # There is nothing at this path for an instant only, whatever the size of what was there.
+            link.replace(former)
+            remove(trash)
         self._given[key].add(venv)
 
     def _read_lock(self, key: str) -> Lock | None:

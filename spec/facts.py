@@ -131,7 +131,7 @@ def _endpoint(document: Document, before: Fact | None) -> Fact:
 
 def _presumable(document: Document) -> Fact | None:
     name = _text(document.mapping.get("name")).lower()
-    found = is_presumable(document.mapping) and not is_unfilled(name)
+    found = is_presumable(document.mapping, document.file) and not is_unfilled(name)
     return Fact(document.file, "presumable", name) if found else None
 
 

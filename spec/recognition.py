@@ -33,6 +33,7 @@ _CONTENT = frozenset({"model", "environment", "code_configuration"})
 _MODEL_KEYS = frozenset(ModelFile.model_fields)
 _ENVIRONMENT_KEYS = frozenset(EnvironmentFile.model_fields)
 _ENDPOINT_KEYS = frozenset(ManagedEndpoint.model_fields) | frozenset(KubernetesEndpoint.model_fields) | {"$schema"}
+_TELLING = frozenset({"auth_mode", "traffic", "mirror_traffic", "public_network_access"})
 _MISSPELT = 4
 """An endpoint with more misspelt keys is not taken for one."""
 _MODEL_TYPES = frozenset({"custom_model", "mlflow_model", "triton_model"})
@@ -62,16 +63,21 @@ def recognise(data: Mapping[Hashable, object]) -> Kind | None:
     return _by_shape(data) or ("unknown" if _is_own_kind(data) else None)
 
 
-def is_presumable(data: Mapping[Hashable, object]) -> bool:
+def is_presumable(data: Mapping[Hashable, object], file: str) -> bool:
     """Whether a mapping that is nothing of ours may be an endpoint, if a deployment asks for one of its name.
 
-    Each of its keys is an endpoint's, or seems to be a misspelt one: `name` alone is a whole endpoint to Azure.
+    Each of its keys is an endpoint's, or seems to be a misspelt one. Where none tells (`name` alone is an endpoint to
+    Azure), the file's name has to: a card of the model must not take the endpoint's place, without traffic.
     """
     name, schema = data.get("name"), str(data.get("$schema", "online"))
     if not isinstance(name, str) or not name or "kind" in data or "online" not in schema.lower():
         return False
     rest = [key for key in data if key not in _ENDPOINT_KEYS]
-    return len(rest) <= _MISSPELT and all(isinstance(key, str) and near(key, _ENDPOINT_KEYS) for key in rest)
+    meant = [near(key, _ENDPOINT_KEYS) for key in rest if isinstance(key, str)]
+    if len(rest) > _MISSPELT or len(meant) < len(rest) or None in meant:
+        return False
+    told = "$schema" in data or not _TELLING.isdisjoint(meant)
+    return told or "endpoint" in file.rpartition("/")[2].lower()
 
 
 def is_plausible(text: str) -> bool:

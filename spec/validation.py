@@ -39,7 +39,11 @@ def validate(model: type[M], document: Document, data: object) -> tuple[M | None
 
 def place(details: ErrorDetails) -> Path:
     """Where in the data an error is."""
-    return tuple(part for part in details["loc"] if part not in SHAPES and part != "[key]")
+    last = len(details["loc"]) - 1
+    marked = details["loc"][last:] == ("[key]",) and details["type"] not in _UNKNOWN
+    return tuple(
+        part for index, part in enumerate(details["loc"]) if part not in SHAPES and not (marked and index == last)
+    )
 
 
 def misspelt(model: type[BaseModel], details: ErrorDetails) -> Path | None:

@@ -46,7 +46,7 @@ def watch(
         else:
             for last in items:
                 pages.print_line(last)
-                if last.state == "settled" and not goes_on:
+                if rollout_page.is_over(last) and not goes_on:
                     break
     if last is None or not rollout_page.is_as_asked(last):
         raise typer.Exit(Exit.PROBLEM)

@@ -1,6 +1,7 @@
 """Whether users' JSON Schemas can be used; none may make Headgate fetch another document."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -47,7 +48,7 @@ def fault(schema: Any) -> str | None:  # noqa: ANN401 - whatever the file holds
 def _trial(schema: object, validator: Validator) -> str | None:
     """What goes wrong when it is used for the simplest of answers, or None."""
     try:
-        if _size(schema, schema, {}, frozenset()) > _LARGEST:
+        if _Sizes(schema, _anchors(schema)).of(schema, frozenset()) > _LARGEST:
             return f"with all that it refers to it has more than {_LARGEST} parts"
         validator.is_valid(None)
     except RecursionError:
@@ -59,20 +60,29 @@ def _misled(schema: object) -> str | None:
     """What is wrong with the places that it refers to, or None."""
     if not all(_is_address(word) for word in _words(schema, ("$id", "id", *_REFERENCES))):
         return "one of its `$id` or `$ref` is no URI"
+    places = _anchors(schema)
     for target in _words(schema, _REFERENCES):
         if not target.startswith("#"):
             return f"it refers to `{target[:80]}`, and only places within it (#/$defs/NAME) can be referred to"
-        if not _is_there(schema, target):
+        if not _is_there(schema, target, places):
             return f"it refers to `{target[:80]}`, which is not in it"
     return None
 
 
-def _is_there(schema: object, target: str) -> bool:
+def _anchors(schema: object) -> dict[str, object]:
+    """Every part that is referred to by name."""
+    found: dict[str, object] = {"#": schema}
+    for part in _parts(schema):
+        names = [f"#{part[key]}" for key in ("$anchor", "$dynamicAnchor") if isinstance(part.get(key), str)]
+        names += [part[key] for key in ("$id", "id") if isinstance(part.get(key), str)]
+        for name in names:
+            found.setdefault(name, part)
+    return found
+
+
+def _is_there(schema: object, target: str, places: Mapping[str, object]) -> bool:
     """Whether a pointer or an anchor leads somewhere."""
-    if not target.startswith("#/"):
-        anchors = {"#", *(f"#{name}" for name in _words(schema, ("$anchor", "$dynamicAnchor")))}
-        return target in anchors or target in _words(schema, ("$id", "id"))
-    return _at(schema, target) is not _NOWHERE
+    return target in places if not target.startswith("#/") else _at(schema, target) is not _NOWHERE
 
 
 def _at(schema: object, target: str) -> object:
@@ -89,28 +99,29 @@ def _at(schema: object, target: str) -> object:
     return part
 
 
-def _size(root: object, part: object, known: dict[str, int], within: frozenset[str]) -> int:
+@dataclass
+class _Sizes:
     """Parts with each reference written out, but for those that lead back to where they are."""
-    if isinstance(part, list):
-        return 1 + sum(_size(root, inner, known, within) for inner in part)
-    if not isinstance(part, dict):
-        return 1
-    size = 1 + sum(_size(root, inner, known, within) for inner in part.values())
-    for target in (part[key] for key in _REFERENCES if isinstance(part.get(key), str)):
-        if target not in within:
-            known[target] = known.get(target) or _size(root, _found(root, target), known, within | {target})
-            size += known[target]
-    return size
 
+    root: object
+    places: Mapping[str, object]
+    known: dict[str, int] = field(default_factory=dict)
 
-def _found(root: object, target: str) -> object:
-    """What a pointer or an anchor leads to."""
-    if target.startswith("#/"):
-        return _at(root, target)
-    if target == "#":
-        return root
-    parts = (part for part in _parts(root) if target[1:] in (part.get("$anchor"), part.get("$dynamicAnchor")))
-    return next(parts, None)
+    def of(self, part: object, within: frozenset[str]) -> int:
+        """So many parts this is, within what these references lead to."""
+        if isinstance(part, list):
+            return 1 + sum(self.of(inner, within) for inner in part)
+        if not isinstance(part, dict):
+            return 1
+        size = 1 + sum(self.of(inner, within) for inner in part.values())
+        for target in (part[key] for key in _REFERENCES if isinstance(part.get(key), str)):
+            if target not in within:
+                self.known[target] = self.known.get(target) or self.of(self._found(target), within | {target})
+                size += self.known[target]
+        return size
+
+    def _found(self, target: str) -> object:
+        return _at(self.root, target) if target.startswith("#/") else self.places.get(target)
 
 
 def _parts(schema: object) -> Iterator[dict[str, Any]]:

@@ -196,13 +196,15 @@ def test_status_prints_json(run: Run_, live: "FakeService") -> None:
 
 
 def test_watch_tells_each_change_once_until_it_has_settled(run: Run_, live: "FakeService") -> None:
-    moving, settled = view(Shifting(run_at(1, 1000))), view(Settled(NEW))
-    live.moves = [moving, moving, settled, moving]
+    as_asked = (Reason(reason="AsAsked", message="the split is what Git asks for"),)
+    moving, settled = view(Shifting(run_at(1, 1000))), view(Settled(NEW)).model_copy(update={"because": as_asked})
+    unknown = settled.model_copy(update={"because": (Reason(reason="Unobserved", message="not yet"),)})
+    live.moves = [unknown, moving, moving, settled, moving]
     found = run("rollout", "watch", "iris")
     assert found.code == 0
-    assert [line.split()[1] for line in found.out.splitlines()] == ["shifting", "settled"]
-    assert len(run("rollout", "watch", "iris", "--forever").out.splitlines()) == 3
-    assert len(run("rollout", "watch", "iris", "--json").out.splitlines()) == 3
+    assert [line.split()[1] for line in found.out.splitlines()] == ["settled", "shifting", "settled"]
+    assert len(run("rollout", "watch", "iris", "--forever").out.splitlines()) == 4
+    assert len(run("rollout", "watch", "iris", "--json").out.splitlines()) == 4
 
 
 def test_watch_is_1_where_git_asks_for_what_was_refused(run: Run_, live: "FakeService") -> None:

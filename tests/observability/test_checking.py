@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -14,6 +15,7 @@ from observability.checking import container_path
 from observability.examination import Examination, Outcome
 from observability.examiner import HttpExaminer
 from observability.inspector import Uninspected, inspecting
+from observability.schema import fault_of
 from observability.verdict import Verdict
 from spec.checks import Check, Checks
 
@@ -113,6 +115,20 @@ async def test_a_schema_without_end_holds_nothing_else_up(
     assert ticks > 10
     mine = psutil.Process().children(recursive=True)
     assert not [one for one in mine if "observability.schema" in one.cmdline()]
+
+
+async def test_nothing_of_the_working_directory_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("jsonschema.py", "json.py"):
+        (tmp_path / name).write_text(f"open({str(tmp_path / 'marker')!r}, 'w').close()\nraise SystemExit\n")
+    monkeypatch.chdir(tmp_path)
+    async with inspecting() as inspector:
+        assert await inspector.fault_of("false", b"1") != ""
+    assert not (tmp_path / "marker").exists()
+
+
+@pytest.mark.parametrize("answer", ["NaN", "1e400"])
+def test_numbers_that_no_schema_can_judge_are_its_fault(answer: str) -> None:
+    assert "cannot be held against it" in fault_of('{"multipleOf": 0.1}', answer)
 
 
 async def test_an_inspection_that_ends_by_itself_is_no_fault_of_the_answer() -> None:

@@ -147,6 +147,7 @@ def test_an_approval_is_kept_until_a_step_may_be_taken() -> None:
     assert step is not None
     assert message.endswith("taken once it may be: frozen until 2030-01-02 UTC (audit)")
     assert isinstance(step.phase, Paused)
+    assert give(step.phase, "pause", FROZEN)[1].startswith("paused;")
     late = replace(FROZEN, now=NOW + timedelta(days=1))
     assert advance(step.phase, late).because[0] == "WindowClosed"
     gone_on = advance(step.phase, replace(late, opening=OPEN)).phase

@@ -342,3 +342,18 @@ class TestWatch:
         assert list(trial.wanted_by_watch(second, NEW, after(3))) == []
         assert trial.next_look(second, after(3)) == after(12)
         assert list(trial.wanted_by_watch(second, NEW, after(50))) == []
+        unproven = replace(second, unproven=True)
+        assert list(trial.wanted_by_watch(unproven, NEW, after(50))) == []
+
+    def test_bad_answers_of_a_long_watch_do_not_add_up(self) -> None:
+        watch = self.watch(tally(100), replace(CONFIRM, failure_limit=1, success_limit=2))
+        for second, verdict in enumerate("bggbggbgg", 2):
+            said = Verdict.BAD if verdict == "b" else Verdict.GOOD
+            watch = trial.examine_watch(
+                watch, NEW, {("confirm", "blue@2"): Examined(after(second), said, "")}, after(second)
+            )
+            assert watch.said[0].verdict is not Verdict.BAD
+        for second in (20, 21):
+            bad = {("confirm", "blue@2"): Examined(after(second), Verdict.BAD, "")}
+            watch = trial.examine_watch(watch, NEW, bad, after(second))
+        assert watch.said[0].verdict is Verdict.BAD

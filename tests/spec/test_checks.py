@@ -1,5 +1,6 @@
 """Checks in Git: what they become, whose they are, and every problem with its place."""
 
+import time
 from collections.abc import Callable
 from textwrap import indent
 
@@ -266,6 +267,15 @@ def test_references_that_multiply_are_refused_in_no_time() -> None:
     assert "more than 100000 parts" in str(fault(doubling(60)))
     assert "more than 100000 parts" in str(fault(doubling(60, "$dynamicRef")))
     assert fault(doubling(6)) is None
+
+
+def test_many_anchors_are_found_at_once() -> None:
+    parts = {f"a{number}": {"$anchor": f"n{number}", "type": "null"} for number in range(8000)}
+    schema = {"anyOf": [{"$ref": f"#n{number}"} for number in range(8000)], "$defs": parts}
+    begun = time.process_time()
+    assert fault(schema) is None
+    assert time.process_time() - begun < 20
+    assert "which is not in it" in str(fault({"$ref": "#gone", "$defs": parts}))
 
 
 def test_a_tree_that_refers_to_itself_is_none_of_these() -> None:

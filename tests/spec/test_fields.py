@@ -82,6 +82,7 @@ ENDPOINT_PROBLEMS = [
     ("name: abc\ntrafic: {a: 100}", "2:1 trafic", "Did you mean `traffic`?"),
     ("name: abc\nx-own: 1", "2:1 x-own", "Known keys: auth_mode"),
     ("name: abc\n5: 1", "2:1 5", "not a key that is known"),
+    ("name: abc\n'[key]': 1", "2:1 [key]", "not a key that is known"),
     ("name: abc\ncompute: k8s", "2:10 compute", "azureml:NAME"),
     ("name: abc\ncompute: ''", "2:1 compute", "not a key that is known"),
     ("name: abc\ncompute: azureml:x\npublic_network_access: enabled", "3:1 public_network_access", "not a key"),

@@ -60,6 +60,7 @@ def test_two_deployments_one_of_which_names_it(loaded: Check) -> None:
         "apiVersion: v1\nname: shop\n",
         "kind: thing\nname: shop\n",
         "name: '{{NAME}}'\n",
+        "name: shop\ndescription: what the model is for\ntags: {team: x}\n",
         "name: 5\n",
     ],
 )
@@ -71,11 +72,11 @@ def test_what_is_something_else_is_no_endpoint(loaded: Check, text: str) -> None
 @pytest.mark.parametrize(
     "files",
     [
-        {"x.yml": BARE},
-        {"endpoint.yml": None, "x.yml": BARE, "y.yml": BARE},
-        {"endpoint.yml": "name: shop\nauth_mode: [\n", "x.yml": BARE},
-        {"endpoint.yml": None, "blue.yml": LOOSE, "x.yml": BARE, "y.yml": "name: third\n"},
-        {"endpoint.yml": SECOND, "blue.yml": LOOSE, "x.yml": BARE},
+        {"x.yml": MISSPELT},
+        {"endpoint.yml": None, "x.yml": MISSPELT, "y.yml": MISSPELT},
+        {"endpoint.yml": "name: shop\nauth_mode: [\n", "x.yml": MISSPELT},
+        {"endpoint.yml": None, "blue.yml": LOOSE, "x.yml": MISSPELT, "y.yml": "name: third\ntrafic: {}\n"},
+        {"endpoint.yml": SECOND, "blue.yml": LOOSE, "x.yml": MISSPELT},
         {"endpoint.yml": None, "blue.yml": None, "x.yml": MISSPELT},
     ],
 )
@@ -88,11 +89,11 @@ def test_it_is_left_alone_where_it_is_not_asked_for_or_not_the_only_one(
 
 
 def test_the_one_beside_the_deployment_is_meant(loaded: Check) -> None:
-    found = loaded({"endpoint.yml": BARE, "far/x.yml": BARE}).catalog
+    found = loaded({"endpoint.yml": BARE, "far/endpoint.yml": BARE}).catalog
     assert found.endpoints["shop"].file == "endpoint.yml"
 
 
-PATHS = ("a.yml", "b.yml", "x/a.yml", "x/b.yml", "x/c.yml")
+PATHS = ("a-endpoint.yml", "b.yml", "x/endpoint.yml", "x/b.yml", "x/c.yml")
 TEXTS = (
     BARE, MISSPELT, "name: other\n", ENDPOINT, SECOND, DEPLOYMENT, LOOSE, LOOSE.replace("blue", "green"),
     DEPLOYMENT.replace("shop", "other"), "a: [\n", "auth_mode: [\n", "name: shop\nauth_mode: [\n",
