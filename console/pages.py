@@ -170,7 +170,7 @@ def _print_detail(endpoint: EndpointDetail) -> None:
 
 
 def _print_conditions(conditions: Iterable[Condition]) -> None:
-    rows = [(c.type, c.status, _because(c.reason if c.reason != c.type else "", c.message)) for c in conditions]
+    rows = [(c.type, c.status, _because(c.reason if c.reason != c.type else "", gist(c.message))) for c in conditions]
     if rows:
         say("")
         print_table(("CONDITION", "STATUS", "WHY"), rows)
@@ -185,7 +185,7 @@ def _print_deployment(deployment: DeploymentDetail) -> None:
     if checks := deployment.checks:
         prose(f"checks, {checks.at.astimezone():{CLOCK}}: {checks.verdict}: {checks.message}", 2)
     rows = [
-        (replica.id, replica.state, str(replica.restarts), _because(replica.reason, replica.message))
+        (replica.id, replica.state, str(replica.restarts), _because(replica.reason, gist(replica.message)))
         for replica in deployment.replicas
     ]
     if rows:

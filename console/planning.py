@@ -97,12 +97,17 @@ def entry(want: Want, seen: Seen, memory: Memory, now: datetime) -> plans.PlanEn
     """One endpoint's part of the plan: what is live against what `want` asks for."""
     plan = decide(want, seen, memory, now)
     target = None if removal(want) else (plan.memory.spec if plan.memory else None)
-    present = {name: release.wanted for name, release in (seen.releases or {}).items() if release.wanted}
+    going = _leaving(memory)
+    present = {
+        name: release.wanted
+        for name, release in (seen.releases or {}).items()
+        if release.wanted and name not in going
+    }
     asked = _asked(memory, target)
     changes = tuple(_changes(memory, seen, target))
     return plans.PlanEntry(
         endpoint=memory.endpoint,
-        action=_action(want, memory, plan, changes, settled=present.keys() == asked.keys()),
+        action=_action(want, memory, changes, settled=present.keys() == asked.keys()),
         changes=changes,
         releases=plans.Releases(
             started=tuple(sorted(asked.keys() - present.keys())), stopped=tuple(sorted(present.keys() - asked.keys()))
@@ -110,11 +115,22 @@ def entry(want: Want, seen: Seen, memory: Memory, now: datetime) -> plans.PlanEn
         traffic=plans.TrafficMove.model_validate(
             {"from": percent(live_split(memory, seen)), "to": percent(target_split(target))}
         ),
-        replicas=tuple(_replicas(present, asked)),
+        replicas=() if want.held or _refused(want, memory) else tuple(_replicas(present, asked)),
         failed=tuple(_failures(plan.memory or memory, seen, target)),
         problems=tuple(ProblemShape.of(problem) for problem in want.problems),
         waits=_waits(want, memory, plan),
     )
+
+
+def _leaving(memory: Memory) -> frozenset[str]:
+    """Releases that go by themselves: those that are draining, and those that a promotion keeps warm for a while."""
+    watch = memory.phase.watch if isinstance(memory.phase, Settled) else None
+    kept = (
+        dict(watch.previous).keys() - dict(memory.phase.split).keys()
+        if watch and isinstance(memory.phase, Settled)
+        else set[str]()
+    )
+    return frozenset(kept) | {known.ref.name for known in memory.releases if known.retiring is not None}
 
 
 def _asked(memory: Memory, target: EndpointSpec | None) -> dict[str, int]:
@@ -141,7 +157,7 @@ def _waits(want: Want, memory: Memory, plan: Plan) -> str:
     if refused := _refused(want, memory):
         said = f"refused ({refused.reason}: {refused.message})"
         again = f"`headgate rollout retry {memory.endpoint}`"
-        return f"{said}; not started again until another commit, another policy, or {again}"
+        return f"{said}; not started again until another release or policy is asked for, or {again}"
     if isinstance(memory.phase, Settled) or not plan.because:
         return ""
     return f"a move is under way: {plan.because[-1][1]}"
@@ -164,9 +180,7 @@ def _failures(memory: Memory, seen: Seen, target: EndpointSpec | None) -> Iterat
             yield plans.Failure(release=deployment.release.name, reason=health.reason, message=health.message)
 
 
-def _action(
-    want: Want, memory: Memory, plan: Plan, changes: tuple[plans.Change, ...], *, settled: bool
-) -> plans.Action:
+def _action(want: Want, memory: Memory, changes: tuple[plans.Change, ...], *, settled: bool) -> plans.Action:
     if want.problems:
         return "broken"
     if want.held or _refused(want, memory):
@@ -175,7 +189,7 @@ def _action(
         return "delete"
     if memory.spec is None or (memory.phase == Settled(()) and not memory.applied):
         return "create"
-    return "none" if settled and not changes and not plan.actions else "update"
+    return "none" if settled and not changes else "update"
 
 
 def _changes(memory: Memory, seen: Seen, target: EndpointSpec | None) -> Iterator[plans.Change]:

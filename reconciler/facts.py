@@ -9,7 +9,7 @@ from reconciler.calendar import opening
 from reconciler.conditions import trouble
 from reconciler.ladder import Looks
 from reconciler.plan import Seen, Want
-from reconciler.refusals import active, against, effective
+from reconciler.refusals import active, against, digest_of_checks, effective
 from reconciler.rollout import Facts
 from reconciler.routing import project
 from reconciler.run import Run, Said
@@ -55,6 +55,7 @@ def facts(want: Want, seen: Seen, memory: Memory, now: datetime) -> Facts:
         excused=frozenset(name for name, release in (seen.releases or {}).items() if _is_excused(release)),
         troubles={name: found[1] for name, one in (seen.releases or {}).items() if (found := trouble(one))},
         checked=_checked(memory, seen, run) if run is not None and not run.begun else {},
+        checks=digest_of_checks(spec),
         standing=_standing(want, memory, spec),
     )
 

@@ -15,7 +15,7 @@ from reconciler.state import Memory, Paused, Removing, Reverting, Settled, run_o
 from reconciler.trial import Examined, Key
 from router.table import EndpointRoute, RouteSeen
 from runtime.replica import Preparation, ReleaseSeen, ReplicaSeen, ReplicaState, Stage
-from spec.policy import Pause
+from spec.policy import Pause, Weight
 
 MOST_PASSES = 600
 """A ladder has a hundred steps at most, and each takes a few passes."""
@@ -152,6 +152,8 @@ def _waits_for(memory: Memory) -> str:
     if _awaits_approval(memory):
         return "approval"
     if not run.begun:
+        return "replicas"
+    if isinstance(run.rung, Weight) and run.fraction != run.rung.weight:
         return "replicas"
     return ladder.entered(run)[1] if run.rung is not None else "acknowledgement"
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from reconciler.run import Refusal
 from reconciler.split import Split
 from reconciler.state import Memory, base_of
+from spec.catalog import EndpointSpec
 from spec.policy import RolloutPolicy
 
 KEPT = 20
@@ -12,8 +13,14 @@ KEPT = 20
 
 
 def active(memory: Memory, policy: RolloutPolicy) -> tuple[Refusal, ...]:
-    """The refusals that hold: another policy may judge otherwise, so it clears them."""
-    return tuple(refusal for refusal in memory.refused if refusal.policy == policy)
+    """The refusals that hold: another policy, or other checks, may judge otherwise, and so clear them."""
+    checks = digest_of_checks(memory.spec)
+    return tuple(refusal for refusal in memory.refused if refusal.policy == policy and refusal.checks in ("", checks))
+
+
+def digest_of_checks(spec: EndpointSpec | None) -> str:
+    """Of all checks of an endpoint."""
+    return ",".join(found.checks.digest if found.checks else "-" for found in spec.deployments) if spec else ""
 
 
 def add(refused: tuple[Refusal, ...], refusal: Refusal) -> tuple[Refusal, ...]:

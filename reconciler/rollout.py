@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from observability.verdict import Verdict
 from reconciler import ladder
 from reconciler.calendar import OPEN, Opening
+from reconciler.promotion import promoted, times
 from reconciler.run import Refusal, Run, Said, Watch
 from reconciler.split import Split, describe, scale_to_total
 from reconciler.state import Moving, Paused, Phase, Removing, Reverting, Settled, Shifting, Warming
@@ -44,6 +45,8 @@ class Facts:
     """Release → why its replicas do not get ready, where that is known."""
     checked: Mapping[str, Said] = field(default_factory=dict)
     """Release → what its checks say; absent: it has none."""
+    checks: str = ""
+    """Digest of the endpoint's checks."""
     standing: Because | None = None
     """Why a settled split is not what Git asks for: what was refused, held, or cannot be read."""
 
@@ -75,7 +78,8 @@ def advance(phase: Phase, facts: Facts) -> Step:
 def give_up(phase: Moving, facts: Facts, because: Because, *, urgent: bool, guilty: Collection[str] = ()) -> Step:
     """Back to S, and remember what is refused. Urgent: at once, even if S is short of replicas for a moment."""
     run = phase.run
-    refusal = Refusal(run.target, tuple(sorted(guilty or run.candidates)), *because, facts.now, run.policy)
+    checks = facts.checks if _by_checks(because, facts) else ""
+    refusal = Refusal(run.target, tuple(sorted(guilty or run.candidates)), *because, facts.now, run.policy, checks)
     if isinstance(phase, Warming):
         return Step(Settled(run.source), because, refusal)
     return Step(_back(run, facts, because, urgent=urgent), because, refusal)
@@ -139,7 +143,7 @@ def _unproven(phase: Settled, watch: Watch, facts: Facts) -> Step | None:
     """A release promoted without traffic is watched until some comes, and from then on as long as any other."""
     if watch.evidence.is_silent:
         return None
-    until, watched_until = _times(watch.policy, facts.now)
+    until, watched_until = times(watch.policy, facts.now)
     watch = replace(watch, until=until, watched_until=watched_until, unproven=False)
     return Step(replace(phase, watch=watch), ("EvidenceCame", "there are requests to judge the release by"))
 
@@ -260,7 +264,7 @@ def _shifting(phase: Shifting, facts: Facts) -> Step:  # noqa: PLR0911 (one line
         reached = replace(run, carried=run.fraction, progressed=facts.now)
         return Step(Shifting(reached), ("Acknowledged", f"Envoy serves {describe(run.split)}"))
     if run.is_whole:
-        return Step(_promoted(run, facts), ("Acknowledged", f"Envoy serves {describe(run.target)}"))
+        return Step(promoted(run, facts.now), ("Acknowledged", f"Envoy serves {describe(run.target)}"))
     lost = sorted(set(dict(run.source)) & set(dict(run.split)) - set(facts.live))
     if lost and not run.straight:
         return Step(_excuse(phase, facts), ("StableLost", f"no replica is ready of {', '.join(lost)}; holding"))
@@ -353,36 +357,21 @@ def _short_for_long(phase: Reverting, facts: Facts, wait: Because, going: Revert
     return Step(Settled(scale_to_total(serving)), because)
 
 
-def _promoted(run: Run, facts: Facts) -> Settled:
-    """The candidate is the stable release now; what it replaced stays warm for a while."""
-    policy = run.policy
-    if not run.source or not run.target or policy.keep_s <= 0:
-        return Settled(run.target)
-    until, watched_until = _times(policy, facts.now)
-    watch = Watch(
-        previous=run.source,
-        until=until,
-        watched_until=watched_until,
-        policy=policy,
-        stable=ladder.stable_tally(run),
-        evidence=replace(run.evidence, episodes=()),
-        unproven=run.unproven and policy.watch_s > 0,
-    )
-    return Settled(run.target, watch)
-
-
-def _times(policy: RolloutPolicy, now: datetime) -> tuple[datetime, datetime]:
-    """Until when replaced releases stay warm, and until when a regression returns to them."""
-    keep, watch = policy.keep_s, min(policy.watch_s, policy.keep_s)
-    return now + timedelta(seconds=keep), now + timedelta(seconds=watch)
-
-
 def _excuse(phase: Moving, facts: Facts) -> Moving:
     """Waiting that nobody is to blame for does not count towards the deadline; noted no more than once a minute."""
     often = min(60.0, phase.run.policy.progress_deadline_s / 4)
     if facts.now < phase.run.progressed + timedelta(seconds=often):
         return phase
     return replace(phase, run=replace(phase.run, progressed=facts.now))
+
+
+def _by_checks(because: Because, facts: Facts) -> bool:
+    """Whether checks are what a release is refused by."""
+    if because[0] == "GateFailed":
+        bad = _bad(facts)
+        gate = facts.policy.gate(bad.gate) if bad is not None else None
+        return gate is not None and gate.metric == "checks"
+    return because[0] == "ChecksFailed"
 
 
 def _bad(facts: Facts) -> Said | None:

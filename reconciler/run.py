@@ -186,3 +186,5 @@ class Refusal:
     message: str
     at: datetime
     policy: RolloutPolicy
+    checks: str = ""
+    """Digest of the checks that it was refused by; empty: by something else."""

@@ -35,20 +35,29 @@ def _orphans(repository: Repository, index: Index) -> Iterator[Problem]:
             yield repository.document(fact.path).problem(("endpoint",), message, found=fact.endpoint)
 
 
+def unjudged(spec: EndpointSpec) -> tuple[Problem, ...]:
+    """Errors on live deployments without checks whose policy has a gate that waits for some: no step would end."""
+    waits = any(gate.metric == "checks" and not gate.dry_run for gate in spec.policy.gates)
+    return _bare(spec, "has a gate with `metric: checks`", Severity.ERROR) if waits else ()
+
+
 def unchecked(spec: EndpointSpec) -> tuple[Problem, ...]:
-    """Warnings on live deployments that have no checks although their policy asks for some."""
-    policy, live = spec.policy, dict(spec.traffic)
-    if any(gate.metric == "checks" for gate in policy.gates):
-        what = "has a gate with `metric: checks`"
-    elif any(isinstance(step, WarmUp) for step in policy.steps):
-        what = "has a step `warmup`, which sends checks"
-    else:
-        return ()
+    """Warnings on live deployments that have no checks although their policy could make use of some."""
+    if any(gate.metric == "checks" for gate in spec.policy.gates):
+        return _bare(spec, "has a gate with `metric: checks`", Severity.WARNING)
+    if any(isinstance(step, WarmUp) for step in spec.policy.steps):
+        return _bare(spec, "has a step `warmup`, which sends checks", Severity.WARNING)
+    return ()
+
+
+def _bare(spec: EndpointSpec, what: str, severity: Severity) -> tuple[Problem, ...]:
+    live = dict(spec.traffic)
     message = (
-        f"The policy `{policy.name}` {what}, and this deployment has none: add a file with `kind: checks` beside it."
+        f"The policy `{spec.policy.name}` {what}, and this deployment has none: add a file with `kind: checks` "
+        "beside it, or take that out of the policy."
     )
     bare = (one.file for one in spec.deployments if one.checks is None and live.get(one.name))
-    return tuple(Problem(file, 0, 0, "", message, severity=Severity.WARNING) for file in bare)
+    return tuple(Problem(file, 0, 0, "", message, severity=severity) for file in bare)
 
 
 def lost_checks(fact: Fact) -> Problem:

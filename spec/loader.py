@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from spec.catalog import Catalog, EndpointSpec
-from spec.cautions import cautions, lost_checks, unchecked
+from spec.cautions import cautions, lost_checks, unchecked, unjudged
 from spec.facts import Fact, gather, is_yaml
 from spec.files import Changes, Files
 from spec.findings import Findings
@@ -256,7 +256,10 @@ def _attach(
             broken[name] = problems
         else:
             whole = spec if policy is spec.policy else replace(spec, policy=policy)
-            good[name] = _same(known.get(name), whole)
+            if stuck := unjudged(whole):
+                broken[name] = stuck
+            else:
+                good[name] = _same(known.get(name), whole)
     return good
 
 

@@ -1,13 +1,16 @@
 """The ladder that a plan shows, by the decisions that will be taken."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from console.desired import of_folder
 from console.planning import Present
-from reconciler.run import Refusal
+from reconciler.run import Refusal, Watch
+from reconciler.state import Known, Settled
 from tests.console.planned import NOW, Run, compare, edit, one, settled
 
+LATER = NOW + timedelta(minutes=5)
 POLICY = """
 kind: rollout_policy
 name: careful
@@ -85,3 +88,29 @@ def test_the_ladder_is_printed(run: Run, models: Path) -> None:
     found = run("plan", "--path", str(models)).out
     assert "rollout by policy careful (policy.yml), its steps skipped: nothing to compare with:" in found
     assert "earliest finish: as soon as its replicas are ready; at most 1 replica at once" in found
+
+
+def test_what_is_only_kept_warm_is_no_change(models: Path) -> None:
+    present = under_policy(models)
+    was = present["iris"]
+    (release,) = [found.release for found in was.memory.spec.deployments]
+    old = replace(release, digest="0" * 12)
+    watch = Watch(((old.name, 10_000),), LATER, LATER, was.memory.spec.policy)
+    kept = Known(old, was.memory.releases[0].recipe, 1)
+    memory = replace(was.memory, phase=Settled(was.memory.phase.split, watch), releases=(*was.memory.releases, kept))
+    warm = {old.name: was.seen.releases[release.name]}
+    present["iris"] = replace(was, memory=memory, seen=replace(was.seen, releases={**was.seen.releases, **warm}))
+    entry = one(compare(models, present), "iris")
+    assert (entry.action, entry.replicas, entry.changes) == ("none", (), ())
+
+
+def test_a_step_is_not_named_before_its_share_is_served(models: Path) -> None:
+    steps = "steps: [{headers: {x-a: '1'}, for: 5s}, {weight: 20, for: 10s}]\n"
+    present = under_policy(models, f"kind: rollout_policy\nname: p\n{steps}")
+    edit(models, "iris/blue.yml", "initial_delay: 1", "initial_delay: 7")
+    found = one(compare(models, present), "iris")
+    new = found.releases.started[0]
+    assert found.rollout is not None
+    said = [(stop.split.get(new, 0), stop.waits_for) for stop in found.rollout.stops]
+    assert (0, "20% of the move, for 10 s at least") not in said
+    assert (20.0, "20% of the move, for 10 s at least") in said

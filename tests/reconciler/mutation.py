@@ -25,7 +25,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-MODULES = ("rollout", "ladder", "split", "refusals", "command", "trial", "calendar")
+MODULES = ("rollout", "promotion", "ladder", "split", "refusals", "command", "trial", "calendar")
 TABLES = (
     "test_rollout.py",
     "test_promotion.py",

@@ -4,11 +4,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from world import deployment
 
 from reconciler.refusals import KEPT, active, add, against, effective, shunned
 from reconciler.run import Refusal
 from reconciler.split import Split
 from reconciler.state import Memory, Settled
+from spec.catalog import EndpointSpec
+from spec.checks import Checks
 from spec.policy import BUILT_IN, IMMEDIATE
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -50,6 +53,18 @@ def memory(*refused: Refusal, promoted: dict[str, str] | None = None, split: Spl
 )
 def test_what_is_asked_for_instead(target: Split, found: Memory, expected: Split) -> None:
     assert effective(target, found, BUILT_IN) == expected
+
+
+def test_other_checks_clear_what_checks_refused_and_nothing_else() -> None:
+    by_checks = replace(refusal(BAD, "blue@2"), reason="ChecksFailed", checks="c1")
+    spec = EndpointSpec("fraud", "key", "e.yml")
+    checked = replace(deployment("blue", "2"), checks=Checks("c.yml", (), "c1"))
+    found = replace(memory(by_checks), spec=replace(spec, deployments=(checked,)))
+    assert effective(BAD, found, BUILT_IN) == BASE
+    mended = replace(checked, checks=Checks("c.yml", (), "c2"))
+    after = replace(found, spec=replace(spec, deployments=(mended,)))
+    assert effective(BAD, after, BUILT_IN) == BAD
+    assert effective(BAD, replace(after, refused=(refusal(BAD, "blue@2"),)), BUILT_IN) == BASE
 
 
 def test_another_policy_clears_it() -> None:

@@ -53,7 +53,7 @@ from reconciler.rollout import Facts, Step, advance
 from reconciler.run import Run
 from reconciler.split import Split
 from reconciler.state import Paused, Phase, Removing, Reverting, Settled, Shifting, Warming
-from spec.policy import IMMEDIATE, WHOLE, Weight
+from spec.policy import IMMEDIATE, WHOLE, Gate, Weight
 
 ROWS: list[tuple[str, Phase, Facts, str, str]] = [
     # What the world must bring first.
@@ -206,6 +206,27 @@ def test_what_is_not(phase: Phase, found: Facts) -> None:
     step = advance(phase, found)
     assert isinstance(step.phase, Reverting)
     assert step.refusal is None
+
+
+@pytest.mark.parametrize(
+    ("phase", "changes", "checks"),
+    [
+        (Warming(START), {"checked": FAILED}, "digest"),
+        (Shifting(AT), {"looks": BAD}, ""),
+        (Shifting(AT), {"live": STABLE}, ""),
+    ],
+)
+def test_a_refusal_says_which_checks_it_is_by(phase: Phase, changes: dict[str, object], checks: str) -> None:
+    refusal = advance(phase, facts(checks="digest", **changes)).refusal
+    assert refusal is not None
+    assert refusal.checks == checks
+
+
+def test_a_gate_of_checks_says_so_too() -> None:
+    policy = replace(POLICY, gates=(Gate("errors", metric="checks"),))
+    step = advance(Shifting(replace(AT, policy=policy)), facts(looks=BAD, policy=policy, checks="digest"))
+    assert step.refusal is not None
+    assert step.refusal.checks == "digest"
 
 
 def test_a_first_one_that_is_lost_goes_back_to_nothing() -> None:

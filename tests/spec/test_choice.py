@@ -159,7 +159,20 @@ def test_each_of_many_endpoints_finds_its_own() -> None:
     assert policies.claims("e2000", ()) == ()
 
 
-@pytest.mark.parametrize("rest", ["gates: [{name: a, metric: checks}]\n", "steps: [{warmup: 5}, {weight: 5}]\n"])
+def test_a_gate_that_waits_for_checks_needs_some(loaded: Build) -> None:
+    asks = {"p.yml": policy("p", "", "gates: [{name: a, metric: checks}]\n")}
+    ((problem,),) = loaded(asks).catalog.broken.values()
+    assert (problem.file, problem.severity) == ("blue.yml", "error")
+    assert "The policy `p` has a gate with `metric: checks`, and this deployment has none" in problem.message
+    checks = {"c.yml": "kind: checks\ndeployment: blue\nchecks: [{name: a, request: 1}]\n"}
+    assert loaded(asks | checks).catalog.problems == ()
+    idle = loaded(asks | {"endpoint.yml": "name: shop\nauth_mode: key\n"}).catalog
+    assert set(idle.endpoints) == {"shop"}
+
+
+@pytest.mark.parametrize(
+    "rest", ["gates: [{name: a, metric: checks, dry_run: true}]\n", "steps: [{warmup: 5}, {weight: 5}]\n"]
+)
 def test_a_policy_that_asks_for_checks_where_there_are_none(loaded: Build, rest: str) -> None:
     found = loaded({"p.yml": policy("p", "", rest)}).catalog
     (warning,) = found.warnings
