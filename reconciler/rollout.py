@@ -214,9 +214,6 @@ def _failure(phase: Moving, facts: Facts) -> Step | None:
 
 def _lost(phase: Moving, facts: Facts, lost: list[str]) -> Step:
     because = ("CandidateLost", f"no replica is ready of {', '.join(lost)}")
-    if not phase.run.source:
-        back = Reverting((), facts.now, phase.run.split, reason=because[0], message=because[1])
-        return Step(back, because)
     step = give_up(phase, facts, because, guilty=lost, urgent=True)
     return replace(step, refusal=None) if phase.run.straight else step
 

@@ -34,6 +34,7 @@ def memory(*refused: Refusal, promoted: dict[str, str] | None = None, split: Spl
         (BAD, memory(), BAD),
         (BAD, memory(refusal(BAD, "blue@2")), BASE),
         (BAD, memory(refusal(BAD)), BASE),
+        (BAD, memory(refusal(BAD), refusal((("blue@7", 10_000),))), BASE),
         ((("blue@3", 10_000),), memory(refusal(BAD, "blue@2")), (("blue@3", 10_000),)),
         (BASE, memory(refusal(BAD, "blue@2")), BASE),
         (

@@ -114,3 +114,10 @@ def test_scaling_gives_what_is_left_to_the_largest_remainders() -> None:
 def test_words() -> None:
     assert describe(()) == "no traffic"
     assert describe((("blue@1", 9950), ("green@1", 50))) == "blue@1 99.5%, green@1 0.5%"
+
+
+def test_shares_move_in_proportion_to_the_hundredth_of_a_percent() -> None:
+    two, one = (("a", 7000), ("b", 3000)), (("c", 10_000),)
+    assert split_at(one, two, 1000) == (("a", 700), ("b", 300), ("c", 9000))
+    assert split_at(two, one, 1000) == (("a", 6300), ("b", 2700), ("c", 1000))
+    assert split_at(one, two, 3333) == (("a", 2333), ("b", 1000), ("c", 6667))

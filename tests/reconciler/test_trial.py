@@ -267,6 +267,12 @@ class TestExamined:
         assert found == ["inconclusive Measuring", "inconclusive Measuring", "good WithinLimits"]
         assert moving.marks[0].errors == 0
 
+    def test_one_good_answer_after_a_bad_one_is_enough(self) -> None:
+        _, found = self.verdicts((0, Verdict.BAD), (10, Verdict.GOOD), (20, Verdict.GOOD))
+        assert found[-1] == "good WithinLimits"
+        _, once = self.verdicts((0, Verdict.BAD), (10, Verdict.GOOD))
+        assert once[-1] == "inconclusive Measuring"
+
     def test_an_outcome_from_before_does_not_count(self) -> None:
         moving = run(CONFIRM, entered=after(5))
         old = {("confirm", "blue@2"): Examined(T0, Verdict.GOOD, "old")}
