@@ -17,6 +17,7 @@ from spec.policy import BUILT_IN, IMMEDIATE
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 BASE: Split = (("blue@1", 10_000),)
 BAD: Split = (("blue@2", 10_000),)
+MIXED: Split = (("blue@2", 5000), ("green@1", 5000))
 
 
 def refusal(target: Split = BAD, *guilty: str) -> Refusal:
@@ -34,6 +35,8 @@ def memory(*refused: Refusal, promoted: dict[str, str] | None = None, split: Spl
         (BAD, memory(), BAD),
         (BAD, memory(refusal(BAD, "blue@2")), BASE),
         (BAD, memory(refusal(BAD)), BASE),
+        # Of exactly this split nothing is started, not even the part of it that is innocent.
+        (MIXED, memory(refusal(MIXED, "blue@2")), BASE),
         (BAD, memory(refusal(BAD), refusal((("blue@7", 10_000),))), BASE),
         ((("blue@3", 10_000),), memory(refusal(BAD, "blue@2")), (("blue@3", 10_000),)),
         (BASE, memory(refusal(BAD, "blue@2")), BASE),

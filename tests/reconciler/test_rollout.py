@@ -254,6 +254,12 @@ def test_what_people_are_told_while_it_is_watched_and_replanned() -> None:
     assert replanned == "policy built-in holds from 10% of the move on"
 
 
+def test_another_policy_ends_no_pause_by_hand() -> None:
+    held = advance(Paused(AT, manual=True), facts(policy=replace(POLICY, keep_s=9))).phase
+    assert isinstance(held, Paused)
+    assert held.manual
+
+
 def test_a_settled_split_that_is_not_asked_for_says_why() -> None:
     standing = ("GateFailed", "blue@2 was refused: too many errors")
     assert advance(Settled(NEW), facts(standing=standing)).because == standing

@@ -108,6 +108,12 @@ class TestAbsorb:
         half = [size for _, size in self.pieces(found)]
         assert all(one <= 0.5 * max(sum(half[index + 1 :]), 50) for index, one in enumerate(half) if index)
 
+    def test_pieces_are_joined_with_those_of_their_own_split(self) -> None:
+        found = self.start()
+        for count, split in ((125, TENTH), (150, TENTH), (175, HALF), (200, HALF), (225, TENTH)):
+            found = absorb(found, reading(b1=count), split, T0)
+        assert self.pieces(found) == [(0, 50), (0, 50), (0, 25)]
+
     def test_a_split_that_is_over_is_one_piece(self) -> None:
         found = self.start()
         for count in range(125, 1100, 25):
@@ -319,6 +325,11 @@ class TestWatch:
     def test_until_it_ends(self, seconds: float, verdicts: list[Verdict]) -> None:
         found = trial.examine_watch(self.watch(tally(0, 100)), NEW, {}, after(seconds))
         assert [one.verdict for one in found.said] == verdicts
+
+    def test_what_was_said_goes_with_it(self) -> None:
+        said = trial.examine_watch(self.watch(tally(100)), NEW, {}, after(1))
+        assert said.said
+        assert trial.examine_watch(said, NEW, {}, after(50)).said == ()
 
     def test_an_unproven_one_has_no_end(self) -> None:
         found = trial.examine_watch(self.watch(tally(0, 100), unproven=True), NEW, {}, after(9999))
