@@ -36,7 +36,8 @@ _Patterns = tuple[re.Pattern[bytes], re.Pattern[bytes]]
 
 def _patterns(width: int) -> _Patterns:
     line = rb"([0-7]{5,6}) ([^\0]*)\0(.{%d})" % width
-    return re.compile(b"(?:%s)*+" % line.replace(b"(", b"(?:"), re.DOTALL), re.compile(line, re.DOTALL)
+    # Not possessive: Python before 3.11.5 matches too little then, and changes would be passed over.
+    return re.compile(b"(?:%s)*" % line.replace(b"(", b"(?:"), re.DOTALL), re.compile(line, re.DOTALL)
 
 
 _TREES = {2 * width: _patterns(width) for width in (20, 32)}
