@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 import httpx
+
+from benchmarks.background import Background
 
 RATE = 50.0
 """Requests a second."""
@@ -33,26 +32,12 @@ class Answer:
 
 
 @dataclass
-class Steady:
+class Steady(Background):
     """`RATE` requests a second from a thread of its own, from `with` to its end."""
 
     url: str
     key: str
     answers: list[Answer] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(_PATIENCE_S * 2)
 
     def where(self, what: Callable[[Answer], bool]) -> list[Answer]:
         """The answers of that kind so far, in the order in which they came."""

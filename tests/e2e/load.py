@@ -2,16 +2,15 @@
 
 import asyncio
 import ssl
-import threading
 import time
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import httpx
+
+from benchmarks.background import Background
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Answer:
 
 
 @dataclass
-class Load:
+class Load(Background):
     """`rate` requests a second in a thread of its own, from `with` to its end, by clients that keep their cookies."""
 
     uri: str
@@ -37,20 +36,6 @@ class Load:
     clients: int = 1
     """They take turns."""
     answers: list[Answer] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        if self._thread:
-            self._thread.join(60)
 
     @property
     def failures(self) -> list[Answer]:
