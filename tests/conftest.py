@@ -5,6 +5,10 @@ import os
 import pytest
 from hypothesis import settings
 
+from runtime.uv import trust
+
+# Environments that tests build trust whom Headgate's own trust: the system's certificates, unless told otherwise.
+os.environ.update(trust(os.environ))
 # The same examples every time, so that a red run is red for its change; HYPOTHESIS_PROFILE=search looks for more.
 settings.register_profile("steady", derandomize=True)
 settings.register_profile("search", derandomize=False)
