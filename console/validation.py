@@ -16,11 +16,13 @@ def load(path: Path, *, conda: bool = False) -> Catalog:
     Raises `HeadgateError` if it is no folder.
     """
     from forge.directory import open_directory
+    from forge.pointers import with_pointers
     from spec.loader import load as load_catalog
 
     if not path.is_dir():
         raise HeadgateError(f"{path} is not a folder: give the root of the repository, or a folder in it.")
-    return load_catalog("", open_directory(path), conda=conda).catalog
+    files = open_directory(path)
+    return with_pointers(load_catalog("", files, conda=conda).catalog, files, path)
 
 
 def print_catalog(catalog: Catalog) -> None:

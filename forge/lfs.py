@@ -65,10 +65,7 @@ class LfsStore:
         _verify(pointer, path, into)
 
     def _find_local(self, pointer: Pointer) -> Path | None:
-        if self._local is None:
-            return None
-        path = self._stored(self._local, pointer)
-        return path if path.is_file() else None
+        return find_stored(self._local, pointer) if self._local is not None else None
 
     def _smudge(self, pointer: Pointer, path: str, into: Path) -> None:
         variables = {"GIT_LFS_SKIP_SMUDGE": "0", "GIT_DIR": str(self._mirror)}
@@ -86,11 +83,17 @@ class LfsStore:
         finally:
             stop(process)
             # git-lfs keeps a copy of its own, which nobody would ever remove.
-            self._stored(self._mirror, pointer).unlink(missing_ok=True)
+            _stored(self._mirror, pointer).unlink(missing_ok=True)
 
-    @staticmethod
-    def _stored(repository: Path, pointer: Pointer) -> Path:
-        return repository / "lfs" / "objects" / pointer.oid[:2] / pointer.oid[2:4] / pointer.oid
+
+def find_stored(repository: Path, pointer: Pointer) -> Path | None:
+    """The object in a repository's own store (below its Git folder), or None."""
+    path = _stored(repository, pointer)
+    return path if path.is_file() else None
+
+
+def _stored(repository: Path, pointer: Pointer) -> Path:
+    return repository / "lfs" / "objects" / pointer.oid[:2] / pointer.oid[2:4] / pointer.oid
 
 
 def _pump(process: "subprocess.Popen[bytes]", pointer: Pointer, write: Callable[[bytes], object]) -> None:

@@ -16,6 +16,7 @@ from router.names import (
     ON_TRIAL,
     OTHER_SCHEMES,
 )
+from router.oversize import discarding
 
 _Fields = dict[str, Any]
 _MATCHER: Final = "type.googleapis.com/envoy.type.matcher.v3."
@@ -45,7 +46,7 @@ end
 
 
 def http_filters(max_request_bytes: int) -> list[_Fields]:
-    """List the filters in order: authentication, the client's request id, router.
+    """List the filters in order: authentication, the client's request id, what reads a body over the limit, router.
 
     Authentication is off until a route turns it on, so that an unknown endpoint is 404 and not 401. Envoy decides
     that from the route that it finds first: no filter may change the route.
@@ -70,6 +71,7 @@ def http_filters(max_request_bytes: int) -> list[_Fields]:
         {"name": KEY_FILTER, "disabled": True, "typed_config": key},
         {"name": JWT_FILTER, "disabled": True, "config_discovery": token},
         {"name": NOTING_FILTER, "typed_config": noted()},
+        *discarding(),
         {"name": "envoy.filters.http.router", "typed_config": router},
     ]
 

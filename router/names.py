@@ -18,6 +18,8 @@ SERVER_SECRET: Final = "server"  # noqa: S105 - a resource's name
 JWT_FILTER: Final = "envoy.filters.http.jwt_authn"
 KEY_FILTER: Final = "envoy.filters.http.api_key_auth"
 NOTING_FILTER: Final = "envoy.filters.http.header_to_metadata"
+DISCARD_FILTER: Final = "headgate.discard"
+BUFFER_FILTER: Final = "envoy.filters.http.buffer"
 METADATA: Final = "hg"
 """Key of the metadata of replicas (`release`) and of requests."""
 CLIENT_ID_HEADER: Final = "x-ms-client-request-id"

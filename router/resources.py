@@ -64,7 +64,10 @@ def bundle(
     linger_ms |= {name: sum(linger_ms[member] for member in members) for name, members in covers.items()}
     described = {name: shield_cluster(name, members, max_request_bytes) for name, members in covers.items()}
     return Bundle(
-        scopes={name: encode(names.SCOPE, name, fields) for name, fields in scopes(route, by_host=by_host).items()},
+        scopes={
+            name: encode(names.SCOPE, name, fields)
+            for name, fields in scopes(route, by_host=by_host, max_request_bytes=max_request_bytes).items()
+        },
         clusters={name: old.cluster(name, backend) for name, backend in backends.items()}
         | {name: encode(names.CLUSTER, name, fields) for name, fields in described.items()},
         assignments={name: old.assignment(name, backend) for name, backend in backends.items()},

@@ -1,7 +1,8 @@
 """An endpoint's route as one scope of Envoy's scoped routes. Pure.
 
-Routes are tried from the first to the last: with tokens, what is not spelt as one (401); the split (only for requests
-that pin nothing); then requests that pin a release or a deployment; then what is answered 404.
+Routes are tried from the first to the last: with tokens, what is not spelt as one (401); what says that it is over
+the limit (413); the split (only for requests that pin nothing); then requests that pin a release or a deployment;
+then what is answered 404.
 """
 
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from router.names import (
     host_scope,
     route_name,
 )
+from router.oversize import stated, turned_on
 from router.rules import Fields, action, exact, paths, present, rule, whole
 from router.shares import live
 from router.shield import BODY_BYTES, shielded
@@ -64,25 +66,26 @@ def base_path(endpoint: str) -> str:
     return f"/endpoints/{endpoint}"
 
 
-def scopes(route: EndpointRoute, *, by_host: bool) -> dict[str, Fields]:
+def scopes(route: EndpointRoute, *, by_host: bool, max_request_bytes: int) -> dict[str, Fields]:
     """Describe the whole route of one endpoint, by the name of its scopes.
 
     One scope holds requests by path; with `by_host` a second one holds requests to `NAME.<domain>`.
     """
     name, base = route.endpoint, base_path(route.endpoint)
-    by_path = {name: _scope(name, (name, ""), route, base)}
+    by_path = {name: _scope(name, (name, ""), route, list(_routes(route, base, max_request_bytes)))}
     if not by_host:
         return by_path
-    return by_path | {host_scope(name): _scope(host_scope(name), (BY_HOST, name), route, "")}
+    rules = list(_routes(route, "", max_request_bytes))
+    return by_path | {host_scope(name): _scope(host_scope(name), (BY_HOST, name), route, rules)}
 
 
-def _scope(name: str, key: tuple[str, ...], route: EndpointRoute, base: str) -> Fields:
+def _scope(name: str, key: tuple[str, ...], route: EndpointRoute, rules: list[Fields]) -> Fields:
     host: Fields = {
         "name": route.endpoint,
         "domains": ["*"],
         "typed_per_filter_config": _authentication(route.auth),
         "retry_policy": _RETRY,
-        "routes": list(_routes(route, base)),
+        "routes": rules,
     }
     if shielded(route):
         host["request_body_buffer_limit"] = BODY_BYTES
@@ -122,10 +125,13 @@ def _keys(auth: KeyAuth) -> Fields:
     }
 
 
-def _routes(route: EndpointRoute, base: str) -> Iterator[Fields]:
+def _routes(route: EndpointRoute, base: str, max_request_bytes: int) -> Iterator[Fields]:
     backends = {backend.release: backend for backend in route.backends}
     if isinstance(route.auth, TokenAuth):
         yield from _misspelt(route.endpoint, base)
+    if over := stated(max_request_bytes):
+        refused = _answer(route.endpoint, whole(base) | {"headers": [over]}, "", 413)
+        yield refused | {"typed_per_filter_config": turned_on()}
     yield from live(route, base)
     for backend in route.backends:
         yield from _pinned(route.endpoint, base, backend, (RELEASE_HEADER, backend.release))

@@ -1,6 +1,7 @@
 """`validate` and `schema` on real folders."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +96,36 @@ def test_a_configured_conda_takes_what_only_conda_has(run: Run, folder: Path) ->
     (folder / "conda.yml").write_text("dependencies: [python=3.11, cudatoolkit]\n")
     assert run("validate", str(folder)).code == 1
     assert run("validate", str(folder), "--conda", sys.executable).code == 0
+
+
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 7\n"
+
+
+def test_an_lfs_pointer_without_its_object_is_a_problem_where_nobody_can_fetch_it(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "code" / "weights.bin").write_text(POINTER)
+    (folder / "elsewhere.bin").write_text(POINTER)
+    monkeypatch.setattr("forge.pointers.shutil.which", lambda _: None)
+    found = run("validate", str(folder), "--format", "json")
+    assert found.code == 1
+    assert [(each["file"], each["severity"]) for each in json.loads(found.out)["problems"]] == [
+        ("code/weights.bin", "error")
+    ]
+    assert "0 of 1 endpoint can be served" in run("validate", str(folder)).out
+    monkeypatch.setattr("forge.pointers.shutil.which", lambda name: f"/usr/bin/{name}")
+    found = run("validate", str(folder), "--format", "json")
+    assert found.code == 0
+    assert [each["severity"] for each in json.loads(found.out)["problems"]] == ["warning"]
+
+
+def test_an_lfs_pointer_whose_object_is_in_the_repository_is_fine(run: Run, folder: Path) -> None:
+    (folder / "code" / "weights.bin").write_text(POINTER)
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    store = folder / ".git" / "lfs" / "objects" / "ab" / "ab"
+    store.mkdir(parents=True)
+    (store / ("ab" * 32)).write_bytes(b"weights")
+    assert run("validate", str(folder)).out.startswith("No problems")
 
 
 def test_a_folder_that_is_none_is_1(run: Run, home: Path) -> None:

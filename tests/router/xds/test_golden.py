@@ -45,10 +45,14 @@ ROUTES = {
 SETTINGS = RouterSettings("demo", Path("envoy"), Path("run"), 8443)
 
 
+def described(route: EndpointRoute, *, by_host: bool) -> list[tuple[str, dict[str, Any]]]:
+    return [(names.SCOPE, each) for each in scopes(route, by_host=by_host, max_request_bytes=1000).values()]
+
+
 def resources() -> Iterator[tuple[str, list[tuple[str, dict[str, Any]]]]]:
     for name, route in ROUTES.items():
-        yield f"scope-{name}", [(names.SCOPE, scope) for scope in scopes(route, by_host=False).values()]
-    yield "scope-by-host", [(names.SCOPE, scope) for scope in scopes(MOVING, by_host=True).values()]
+        yield f"scope-{name}", described(route, by_host=False)
+    yield "scope-by-host", described(MOVING, by_host=True)
     for backend in (BLUE, NEXT, GREEN):
         name = names.cluster_name("iris", backend.release)
         both = [(names.CLUSTER, cluster(name, backend)), (names.ASSIGNMENT, assignment(name, backend))]
@@ -86,7 +90,7 @@ def test_no_golden_file_is_left_over() -> None:
 
 @pytest.mark.parametrize("route", ROUTES.values(), ids=ROUTES)
 def test_no_name_holds_anything_a_client_sent(route: EndpointRoute) -> None:
-    for scope in scopes(route, by_host=True).values():
+    for scope in scopes(route, by_host=True, max_request_bytes=1000).values():
         for rule in scope["route_configuration"]["virtual_hosts"][0]["routes"]:
             action = rule.get("route", {})
             assert not {"cluster_header", "cluster_specifier_plugin"} & action.keys()
