@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from console import plans
@@ -23,6 +23,7 @@ from reconciler.state import Known, Memory, Removing, Settled
 from reconciler.target import target_split
 from router.table import KeyAuth, TokenAuth
 from spec.catalog import Catalog, DeploymentSpec, EndpointSpec, ScaleSettings
+from spec.policy import RolloutPolicy
 
 MOST_FORESEEN = 50
 """A ladder takes some milliseconds to foresee: it is told of so many endpoints that change, and not of more."""
@@ -227,6 +228,14 @@ def _endpoint_changes(live: EndpointSpec | None, target: EndpointSpec) -> Iterat
         was, to = getattr(live, name), getattr(target, name)
         if was != to:
             yield _change(name, _plain(was), _plain(to), "live at once")
+    if live.policy != target.policy:
+        differs = [one.name for one in fields(RolloutPolicy) if one.compare and _differs(live, target, one.name)]
+        why = f"changed: {', '.join(differs)}; a move under way goes on under it, without a jump"
+        yield _change("rollout policy", live.policy.name, target.policy.name, why)
+
+
+def _differs(live: EndpointSpec, target: EndpointSpec, name: str) -> bool:
+    return bool(getattr(live.policy, name) != getattr(target.policy, name))
 
 
 def _deployment_changes(memory: Memory, seen: Seen, deployment: DeploymentSpec) -> Iterator[plans.Change]:
@@ -243,6 +252,10 @@ def _deployment_changes(memory: Memory, seen: Seen, deployment: DeploymentSpec) 
         was, to = getattr(before, field_name), getattr(deployment, field_name)
         if was != to:
             yield _change(f"{name} {field_name}", _plain(was), _plain(to), "live at once")
+    was_asked = before.checks.digest if before and before.checks else None
+    is_asked = deployment.checks.digest if deployment.checks else None
+    if before and was_asked != is_asked:
+        yield _change(f"{name} checks", was_asked, is_asked, "asked of the next release")
 
 
 def _release_change(memory: Memory, live: str | None, deployment: DeploymentSpec) -> plans.Change:

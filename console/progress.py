@@ -21,7 +21,7 @@ QUIET = frozenset({"Preparing"})
 """Reasons that come often: on a terminal they only change the last line."""
 DONE = frozenset({"EndpointReady", "EndpointRemoved"})
 HOST_NOTES = frozenset({"CpuLimitAdvisory", "InstanceTypeExceedsHost", "BaseImageNotUsed"})
-"""Notes that are the same for every endpoint: told once, as the installation's."""
+"""Notes that are the same for every endpoint: told once, and those of the host as the installation's."""
 PASSING = frozenset({"SpecChanged", "TrafficSettled", "ReplicaStopping", "ReplicaStopped", "KeyRotated"})
 """Reasons after which nothing need follow: they make nobody awaited."""
 IDLE = {"SourceUnreadable": "the repository cannot be read", "CommitRead": "waiting for commits"}
@@ -117,7 +117,8 @@ class Progress:
             note = (event.reason, event.message.partition(": ")[2])
             known = note in self._noted
             self._noted.add(note)
-            return None if known else replace(event, endpoint="", message=note[1])
+            told = event if event.reason == "BaseImageNotUsed" else replace(event, endpoint="", message=note[1])
+            return None if known else told
         if event.type is EventType.WARNING and event.endpoint:
             failure = (event.endpoint, cause(event.message))
             last = self._failed.get(failure)

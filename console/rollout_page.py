@@ -95,7 +95,7 @@ def _gates(found: RolloutShape) -> RenderableType:
     for gate in found.gates:
         verdict = Text(gate.verdict, VERDICTS[gate.verdict])
         dry = " (reports only)" if gate.dry_run else ""
-        table.add_row(gate.gate, brief(gate.release), verdict, str(gate.samples), Text(gate.message + dry))
+        table.add_row(gate.gate, brief(gate.release), verdict, str(gate.samples or "-"), Text(gate.message + dry))
     return table
 
 
@@ -103,7 +103,8 @@ def _replicas(found: RolloutShape) -> RenderableType:
     table = _table("RELEASE", "REPLICAS READY")
     for one in found.replicas:
         short_of = one.ready < one.wanted
-        table.add_row(brief(one.release), Text(f"{one.ready} of {one.wanted}", "yellow" if short_of else ""))
+        ready = f"{one.ready} of {one.wanted}" if one.wanted else f"{one.ready}, ending"
+        table.add_row(brief(one.release), Text(ready, "yellow" if short_of else ""))
     return table
 
 

@@ -135,12 +135,18 @@ def _changes(found: Marks) -> str:
     if not compared:
         return ""
     if not changed:
-        return f"none of {len(compared)} answers changes"
+        return (
+            f"none of {len(compared)} answers changes"
+            if len(compared) > 1
+            else "the only answer compared does not change"
+        )
     largest = max(one.largest for one in changed)
     others = sum(one.is_other for one in changed)
     said = [f"at most by {largest:.3g}"] if largest else []
     said += [f"{others} in more than numbers"] if others else []
-    return f"{len(changed)} of {len(compared)} answers {_verb('change', changed)}, {', '.join(said)}"
+    counted = f"{len(changed)} of {len(compared)} answers {_verb('change', changed)}"
+    counted = counted if len(compared) > 1 else "the only answer compared changes"
+    return f"{counted}, {', '.join(said)}"
 
 
 def _beyond(found: Marks, beyond: Sequence[Mark]) -> str:

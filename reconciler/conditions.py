@@ -33,7 +33,8 @@ def assess(deployment: DeploymentSpec, memory: Memory, seen: Seen) -> Health:
     """The state of the release that Git asks for in this deployment."""
     refusal = _refusal_of(deployment.release.name, memory)
     if refusal is not None:
-        message = f"{deployment.release.name} was refused: {refusal.message}"
+        whom = deployment.release.name
+        message = f"{whom} was refused: {refusal.told_of(whom)}"
         return Health(deployment.name, ready=False, failed=True, reason=refusal.reason, message=message)
     release = (seen.releases or {}).get(deployment.release.name)
     if release is None or release.preparation.stage is not Stage.PREPARED:
@@ -140,7 +141,9 @@ def _serving(memory: Memory, seen: Seen, because: tuple[tuple[str, str], ...], *
     refusal = _refusal(memory)
     if refusal is not None:
         guilty = ", ".join(refusal.guilty) or "what Git asks for"
-        message = f"{guilty} was refused: {refusal.message}; {describe(split_of(memory.phase))} goes on. {_REMEDY}"
+        message = (
+            f"{guilty} was refused: {refusal.told_of(guilty)}; {describe(split_of(memory.phase))} goes on. {_REMEDY}"
+        )
         return "Ready", "False", refusal.reason, message
     healths = [assess(deployment, memory, seen) for deployment in memory.spec.deployments] if memory.spec else []
     for health in healths:

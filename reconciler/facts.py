@@ -72,7 +72,8 @@ def _standing(want: Want, memory: Memory, spec: EndpointSpec | None) -> tuple[st
     refusal = against(asked, active(memory, spec.policy))
     if refusal is None:
         return None
-    return (refusal.reason, f"{', '.join(refusal.guilty) or describe(asked)} was refused: {refusal.message}")
+    whom = ", ".join(refusal.guilty) or describe(asked)
+    return (refusal.reason, f"{whom} was refused: {refusal.told_of(whom)}")
 
 
 def target(memory: Memory, spec: EndpointSpec | None) -> Split:

@@ -98,7 +98,7 @@ def _shifting(before: Phase, run: Run) -> list[Told]:
 
 def _refusal(refusal: Refusal) -> Told:
     guilty = ", ".join(refusal.guilty) or describe(refusal.target)
-    message = f"{guilty}: {refusal.message}; `headgate rollout retry` tries it again"
+    message = f"{guilty}: {refusal.told_of(guilty)}; `headgate rollout retry` tries it again"
     return ("ReleaseRefused", message, EventType.WARNING)
 
 

@@ -188,3 +188,7 @@ class Refusal:
     policy: RolloutPolicy
     checks: str = ""
     """Digest of the checks that it was refused by; empty: by something else."""
+
+    def told_of(self, whom: str) -> str:
+        """The message to say after `whom`, which is not named again."""
+        return self.message.replace(f"{whom}: ", "", 1)

@@ -22,7 +22,9 @@ def find(repository: Repository, scope: Scope, path: str, *keys: str) -> Artifac
     if folder is not None:
         return Artifact(folder.oid, "directory", target)
     dotted = scope.name(*keys)
-    message = f"`{dotted}` names `{show(target)}`, which is not in the repository.{repository.neighbours(target)}"
+    message = (
+        f"`{dotted}` names `{show(target)}`, which is not in the repository.{repository.neighbours(target, path)}"
+    )
     scope.error(message, *keys, found=path, allowed="a path relative to this file")
     return None
 

@@ -7,7 +7,7 @@ from typing import TypeVar, cast
 
 from spec.document import MAX_BYTES, Document, parse
 from spec.files import Entry, Files
-from spec.near import suggestion
+from spec.near import near
 from spec.placeholders import fill
 from spec.problem import Problem
 
@@ -84,11 +84,12 @@ class Repository:
                 return f"it contains the {entry.kind} `{entry.path}`, which is not followed: put the files there."
         return None
 
-    def neighbours(self, path: str) -> str:
-        """` Did you mean X?` with a path beside the missing one, or nothing."""
+    def neighbours(self, path: str, written: str) -> str:
+        """` Did you mean X?` with a path beside the missing one, as it would be written; or nothing."""
         folder = posixpath.dirname(path)
         prefix = f"{folder}/" if folder else ""
-        return suggestion(posixpath.basename(path), self.once("names", prefix, lambda: self._names(prefix)))
+        found = near(posixpath.basename(path), self.once("names", prefix, lambda: self._names(prefix)))
+        return f" Did you mean `{posixpath.join(posixpath.dirname(written.rstrip('/')), found)}`?" if found else ""
 
     def _names(self, prefix: str) -> set[str]:
         return {entry.removeprefix(prefix).partition("/")[0] for entry in self.entries if entry.startswith(prefix)}

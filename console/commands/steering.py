@@ -25,10 +25,10 @@ def sync(
     **flags: object,
 ) -> None:
     """Look at the repository now. Exits 0 if the newest commit is Ready (without --wait: has no problem)."""
-    from console import pages, screen
+    from console import awaited, pages, screen
     from console.session import connect
 
-    with connect(flags) as client, screen.waiting("Waiting for the newest commit …"):
+    with connect(flags) as client, awaited.told(client, screen.err(), "Waiting for the newest commit …"):
         found = client.sync(wait=wait and not confirm_removal, timeout=timeout)
         if confirm_removal:
             if found.held:

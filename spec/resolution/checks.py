@@ -27,7 +27,10 @@ _BODILESS = ("GET", "DELETE")
 def attach(
     repository: Repository, findings: Findings, paths: tuple[str, ...], found: list[DeploymentSpec], names: list[str]
 ) -> list[DeploymentSpec]:
-    """The deployments with their checks; `names` are all that the endpoint declares, good or not."""
+    """The deployments with their checks; `names` are all that the endpoint declares, good or not.
+
+    An empty one is a name that is told wrongly, or not at all: whose the checks are cannot be said then.
+    """
     by_name: dict[str, Checks] = {}
     first: dict[str, str] = {}
     for path in paths:
@@ -35,7 +38,7 @@ def attach(
         checks = _read(repository, findings, document)
         name = str(document.mapping.get("deployment", "")).lower()
         scope = Scope(document, findings)
-        if name and name not in names:
+        if name and name not in names and all(names):
             scope.unknown("the deployment", name, names, "deployment")
         elif name in first:
             _clash(repository, findings, (first[name], path), name)

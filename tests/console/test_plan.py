@@ -99,6 +99,21 @@ def test_a_new_release_says_which_fields_made_it(models: Path) -> None:
     assert found.traffic.to == {change.to: 100.0}
 
 
+def test_another_policy_or_other_checks_are_a_change(models: Path) -> None:
+    present = settled(of_folder(models, None, conda=False).catalog)
+    (models / "policy.yml").write_text("kind: rollout_policy\nname: careful\nsteps: [{weight: 3, for: 9s}]\n")
+    (models / "endpoints" / "iris" / "checks.yml").write_text(
+        "kind: checks\ndeployment: blue\nchecks: [{name: a, request: 1}]\n"
+    )
+    found = one(compare(models, present), "iris")
+    assert found.action == "update"
+    policy, checks = found.changes
+    assert (policy.what, policy.was, policy.to) == ("rollout policy", "built-in", "careful")
+    assert policy.why.startswith("changed: steps;")
+    assert (checks.what, checks.was, checks.why) == ("blue checks", None, "asked of the next release")
+    assert found.releases == Releases()
+
+
 def test_a_changed_size_alone_is_no_release(models: Path) -> None:
     present = settled(of_folder(models, None, conda=False).catalog)
     edit(models, "iris/blue.yml", "instance_count: 1", "instance_count: 3")

@@ -13,6 +13,7 @@ from router import names
 from router.messages import message
 from router.resources import encode
 from router.routes import scopes
+from router.settings import MAX_REQUEST_BYTES
 from router.table import EndpointRoute
 
 DISCOVERY = "envoy.service.discovery.v3."
@@ -23,7 +24,7 @@ NONCE = "by hand"
 def edited(socket: Path, route: EndpointRoute) -> Iterator[None]:
     """While Headgate is dead: give its Envoy this route of the endpoint, and nothing else."""
     taken = threading.Event()
-    fields = scopes(route, by_host=False)[route.endpoint]
+    fields = scopes(route, by_host=False, max_request_bytes=MAX_REQUEST_BYTES)[route.endpoint]
     response = message(f"{DISCOVERY}DeltaDiscoveryResponse")(type_url=names.SCOPE, nonce=NONCE)
     response.resources.add().MergeFromString(encode(names.SCOPE, route.endpoint, fields).body)
 

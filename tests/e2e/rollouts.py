@@ -99,9 +99,9 @@ def await_share(headgate: Installation, stable: str, percent: float) -> str:
     return str(candidate)
 
 
-def await_refusal(headgate: Installation) -> dict:
+def await_refusal(headgate: Installation, seconds: float = 90) -> dict:
     """Wait until the release is refused and traffic back; return the only refusal."""
-    found = await_rollout(headgate, lambda found: found["state"] == "settled" and bool(found["refused"]))
+    found = await_rollout(headgate, lambda found: found["state"] == "settled" and bool(found["refused"]), seconds)
     (refusal,) = found["refused"]
     return refusal
 

@@ -37,8 +37,8 @@ def init():
 """
 SECONDS = 4
 """From the tenth failure until traffic is taken back: 2 are the aim, and this machine may be busy."""
-LATE = 60
-"""What a release that breaks late answers well before: more than come in its first step."""
+RAISE = 'raise RuntimeError("broken")'
+DIE = "__import__('os')._exit(1)"
 
 
 def test_a_slow_release_is_taken_back_and_fails_nobody(headgate: Installation) -> None:
@@ -57,20 +57,28 @@ def test_a_slow_release_is_taken_back_and_fails_nobody(headgate: Installation) -
 
 
 @pytest.mark.parametrize(
-    "then", ['raise RuntimeError("broken")', "__import__('os')._exit(1)"], ids=["raises", "dies"]
+    ("late", "rate", "share", "then"),
+    [
+        pytest.param(60, 40, 50, RAISE, id="raises"),
+        pytest.param(60, 40, 50, DIE, id="dies"),
+        # What five minutes bring at 10 requests a second.
+        pytest.param(3000, 80, 90, DIE, id="dies after five minutes' worth of requests"),
+    ],
 )
-def test_a_release_that_breaks_late_is_taken_back_at_once(headgate: Installation, then: str) -> None:
-    stable = up(headgate, steps=[{"weight": 20, "for": "1s"}, {"weight": 50, "for": "60s"}])
+def test_a_release_that_breaks_late_is_taken_back_at_once(
+    headgate: Installation, late: int, rate: int, share: int, then: str
+) -> None:
+    stable = up(headgate, steps=[{"weight": 20, "for": "1s"}, {"weight": share, "for": "300s"}])
     asked = headgate.folder / "asked"
-    with headgate.load("fraud", 40) as load:
-        headgate.commit(files("two", counting(asked, f"if asked > {LATE}: {then}"), timeout_ms=3000))
-        refusal = await_refusal(headgate)
+    with headgate.load("fraud", rate) as load:
+        headgate.commit(files("two", counting(asked, f"if asked > {late}: {then}"), timeout_ms=3000))
+        refusal = await_refusal(headgate, 180)
         at = time.time()
         time.sleep(1)
     assert refusal["reason"] == "GateFailed"
-    assert [split[stable] for split in splits(headgate)] == [80, 50, 100]
+    assert [split[stable] for split in splits(headgate)] == [80, 100 - share, 100]
     assert rollout(headgate)["split"] == {stable: 100.0}
-    assert answers(load)["two"] >= LATE - 3
+    assert answers(load)["two"] >= late - 3
     assert load.failures
     assert [found for found in load.failures if found.at > at] == []
     tenth = sorted(found.at + found.seconds for found in load.failures)[:10][-1]

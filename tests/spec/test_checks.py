@@ -148,6 +148,14 @@ class TestWhose:
         assert str(said).startswith("c.yml:2:13: deployment: `deployment` names the deployment `bleu`")
         assert "Did you mean `blue`?" in said.message
 
+    def test_nothing_is_said_of_checks_whose_deployment_has_no_name(self, loaded: Build) -> None:
+        """A misspelt `name` is the one problem, not that there is no such deployment."""
+        files = {
+            "blue.yml": DEPLOYMENT.replace("name: blue", "nmae: blue", 1),
+            "c.yml": HEAD + "checks: [{name: a, request: 1}]\n",
+        }
+        assert [one.file for one in loaded(files).catalog.broken["shop"]] == ["blue.yml"]
+
     def test_checks_alone_do_not_keep_an_endpoint(self, loaded: Build) -> None:
         text = HEAD + "endpoint: shpo\nchecks: [{name: a, request: 1}]\n"
         found = loaded({"c.yml": text}).catalog

@@ -74,7 +74,7 @@ class TestModels:
             ("azureml:a/b", "blue.yml:4:8: model:", "no reference to a model"),
             ("{path: azureml://datastores/d/paths/p}", "blue.yml:4:15: model.path:", "live in Azure"),
             ("{path: https://host/m.pkl}", "blue.yml:4:15: model.path:", "not a path of the repository"),
-            ("{path: model/modle.pkl}", "blue.yml:4:15: model.path:", "Did you mean `model.pkl`?"),
+            ("{path: model/modle.pkl}", "blue.yml:4:15: model.path:", "Did you mean `model/model.pkl`?"),
             ("{path: ../x}", "blue.yml:4:15: model.path:", "leaves the repository"),
             ("{path: model/../../repo/x}", "blue.yml:4:15: model.path:", "leaves the repository"),
             ("{path: /etc/passwd}", "blue.yml:4:15: model.path:", "leaves the repository"),
@@ -108,7 +108,7 @@ class TestModels:
         }
         found = problem(loaded(files))
         assert found.startswith(
-            "m/m.yml:2:7: path: `path` names `modle`, which is not in the repository. Did you mean `model`?"
+            "m/m.yml:2:7: path: `path` names `modle`, which is not in the repository. Did you mean `../model`?"
         )
 
 

@@ -58,7 +58,7 @@ async def test_a_route_that_was_edited_by_hand_is_put_right(rig: Rig) -> None:
     route = rig.router._desired.entries["iris"].route  # noqa: SLF001
     assert route is not None
     for _ in range(2):
-        fields = scopes(route, by_host=False)["iris"]
+        fields = scopes(route, by_host=False, max_request_bytes=1000)["iris"]
         for rule in fields["route_configuration"]["virtual_hosts"][0]["routes"]:
             rule["route"] = {**rule.get("route", {}), "cluster": "other/blue@1"}
         pushed(rig, "iris", fields)
@@ -109,7 +109,7 @@ def test_equal(shown: object, wanted: object, same: object) -> None:
 
 
 def test_a_difference_that_pushing_did_not_mend_is_told_once() -> None:
-    scope = encode(names.SCOPE, "iris", scopes(SIMPLE, by_host=False)["iris"])
+    scope = encode(names.SCOPE, "iris", scopes(SIMPLE, by_host=False, max_request_bytes=1000)["iris"])
     good, bad, comparison = content(scope), {"name": "iris"}, Comparison()
     told = [comparison.differing({"iris": shown}, {"iris": scope}) for shown in (good, bad, bad, good, bad)]
     assert told == [[], ["iris"], [], [], ["iris"]]

@@ -39,7 +39,7 @@ def test_the_version_in_the_name_is_the_installed_one() -> None:
 @pytest.mark.parametrize(
     ("type_url", "fields"),
     [
-        (names.SCOPE, scopes(ROUTE, by_host=True)["iris/host"]),
+        (names.SCOPE, scopes(ROUTE, by_host=True, max_request_bytes=1000)["iris/host"]),
         (names.CLUSTER, cluster("iris/blue@1", BACKEND)),
         (names.LISTENER, listener(RouterSettings("i", Path(), Path(), 80, domain="a.b"))),
     ],
