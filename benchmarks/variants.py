@@ -15,7 +15,7 @@ from router import clusters, envoy, resources, routes, tls
 from router import listener as listeners
 from router.access_log import loggers
 from router.envoy import EnvoyRouter
-from router.names import NOTING_FILTER, cluster_name
+from router.names import BUFFER_FILTER, DISCARD_FILTER, NOTING_FILTER, cluster_name
 from router.settings import RouterSettings
 from router.table import TOTAL, Backend, EndpointRoute, Host, KeyAuth
 
@@ -63,6 +63,15 @@ def _without_limit(manager: Fields) -> None:
     router["upstream_http_filters"] = kept
 
 
+def _without_discarding(manager: Fields) -> None:
+    off = (DISCARD_FILTER, BUFFER_FILTER)
+    manager["http_filters"] = [each for each in manager["http_filters"] if each["name"] not in off]
+
+
+def _without_refusal(host: Fields) -> None:
+    host["routes"] = [each for each in host["routes"] if each.get("direct_response", {}).get("status") != 413]
+
+
 def _without_evidence(manager: Fields) -> None:
     manager["access_log"] = [each for each in manager["access_log"] if "http_grpc" not in each["name"]]
     manager["http_filters"][-1]["typed_config"].pop("upstream_log")
@@ -100,6 +109,7 @@ PARTS = (
     Variant("statistics logger", stats=False),
     Variant("424 mapping", manager=_without_mapping),
     Variant("request size limit", manager=_without_limit),
+    Variant("413 over TLS", manager=_without_discarding, host=_without_refusal),
     Variant("client's request id, id in answers", manager=_without_ids),
     Variant("evidence of releases on trial", manager=_without_evidence),
     Variant("addresses, path rules, timers", manager=_without_options),
@@ -160,7 +170,8 @@ def described(variant: Variant, port: int, upstream: int, log: Path) -> tuple[Fi
         fields = limit(name, backend) | {"type": "STATIC", "load_assignment": clusters.assignment(name, backend)}
         fields.pop("eds_cluster_config")
         found.append(fields)
-    return listen(settings, logs), list(describe(route, by_host=False).values()), found
+    scopes = describe(route, by_host=False, max_request_bytes=settings.max_request_bytes)
+    return listen(settings, logs), list(scopes.values()), found
 
 
 def _route(name: str, upstream: int, *, split: bool) -> EndpointRoute:

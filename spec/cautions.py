@@ -12,6 +12,8 @@ from spec.problem import Problem, Severity
 from spec.repository import Repository
 from spec.rollout.choice import Policies, strangers, ties
 
+MODEL_ERROR = 424
+
 
 def cautions(repository: Repository, index: Index, policies: Policies) -> Iterator[Problem]:
     """Warnings on policies that are wrong or name nobody, on rival defaults, and on checks of no endpoint."""
@@ -48,6 +50,21 @@ def unchecked(spec: EndpointSpec) -> tuple[Problem, ...]:
     if any(isinstance(step, WarmUp) for step in spec.policy.steps):
         return _bare(spec, "has a step `warmup`, which sends checks", Severity.WARNING)
     return ()
+
+
+def mapped(spec: EndpointSpec) -> tuple[Problem, ...]:
+    """Warnings on checks that expect the status that only clients of the endpoint see."""
+    message = (
+        "The check `{}` expects status 424, which clients get for whatever a model answers but 200: a check sees the "
+        "model's own status, so name that."
+    )
+    return tuple(
+        Problem(one.checks.file, 0, 0, "", message.format(check.name), severity=Severity.WARNING)
+        for one in spec.deployments
+        if one.checks is not None
+        for check in one.checks.checks
+        if check.status == MODEL_ERROR
+    )
 
 
 def _bare(spec: EndpointSpec, what: str, severity: Severity) -> tuple[Problem, ...]:

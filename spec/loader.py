@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from spec.catalog import Catalog, EndpointSpec
-from spec.cautions import cautions, lost_checks, unchecked, unjudged
+from spec.cautions import cautions, lost_checks, mapped, unchecked, unjudged
 from spec.facts import Fact, gather, is_yaml
 from spec.files import Changes, Files
 from spec.findings import Findings
@@ -230,7 +230,7 @@ def _hints(draft: Loaded, names: Iterable[str], good: Mapping[str, EndpointSpec]
     found = dict(draft.hints)
     for name in names:
         found.pop(name, None)
-        said = unchecked(good[name]) if name in good else ()
+        said = (*unchecked(good[name]), *mapped(good[name])) if name in good else ()
         found |= {name: said} if said else {}
     return found
 

@@ -156,6 +156,12 @@ class TestWhose:
         }
         assert [one.file for one in loaded(files).catalog.broken["shop"]] == ["blue.yml"]
 
+    def test_the_status_that_only_clients_see_is_warned_of(self, loaded: Build) -> None:
+        found = loaded({"c.yml": HEAD + "checks: [{name: a, request: 1, status: 424}]\n"}).catalog
+        assert set(found.endpoints) == {"shop"}
+        (warning,) = found.warnings
+        assert str(warning).startswith("c.yml: The check `a` expects status 424, which clients get")
+
     def test_checks_alone_do_not_keep_an_endpoint(self, loaded: Build) -> None:
         text = HEAD + "endpoint: shpo\nchecks: [{name: a, request: 1}]\n"
         found = loaded({"c.yml": text}).catalog
