@@ -64,6 +64,7 @@ def test_without_windows_and_freezes_it_is_always_open() -> None:
         ((), (XMAS,), BERLIN, "2026-12-23T22:59", True, "2026-12-23T23:00"),
         ((), (XMAS,), BERLIN, "2026-12-23T23:00", False, "2026-12-26T23:00"),
         ((), (XMAS, AFTER), "UTC", "2026-12-26T01:00", False, "2027-01-02"),
+        ((), (AFTER, XMAS), "UTC", "2026-12-23T01:00", True, "2026-12-24"),
         # A freeze within an open window closes it; a window that is open says when the freeze begins.
         ((WORK,), (NOON,), "UTC", "2026-06-01T10:00", True, "2026-06-01T12:00"),
         ((WORK,), (NOON,), "UTC", "2026-06-01T12:00", False, "2026-06-01T13:00"),

@@ -166,6 +166,9 @@ def test_a_pause_by_hand_does_not_let_an_approval_expire() -> None:
     assert advance(waiting.phase, replace(facts, now=NOW + timedelta(seconds=59))).because[0] == "AwaitingApproval"
     expired = advance(waiting.phase, replace(facts, now=NOW + timedelta(seconds=60)))
     assert expired.because[0] == "ApprovalExpired"
+    # Nothing is wrong with the candidate: it goes on serving until stable can carry the load.
+    assert isinstance(expired.phase, Reverting)
+    assert expired.phase.leaving == waiting.phase.run
 
 
 def test_promote_full_skips_all_steps() -> None:

@@ -229,6 +229,12 @@ class TestHold:
             found = ladder.hold(run(gates=gates), Looks(both), after(10))
             assert (found.because[0], found.over) == ("MetricsUnavailable", False)
 
+    def test_of_several_candidates_the_first_is_named(self) -> None:
+        waiting = run(Weight(500), AwaitGate("errors"), step=1)
+        for verdict, words in ((Verdict.GOOD, "GateGood"), (Verdict.INCONCLUSIVE, "AwaitingGate")):
+            both = tuple(replace(said(verdict, "Undecided"), release=f"b@{n}", message=f"of {n}") for n in (1, 2))
+            assert ladder.hold(waiting, Looks(both), after(5)).because == (words, "gate errors: of 1")
+
     def test_every_gate_must_not_be_against_it(self) -> None:
         gates = (GATE, replace(GATE, name="other"))
         looks = Looks((said(Verdict.GOOD), said(Verdict.INCONCLUSIVE, "AtCapacity", "other")))
@@ -277,6 +283,8 @@ class TestHold:
         assert ladder.hold(warming, Looks(warmed=False), after(29)).because[0] == "WarmingUp"
         assert ladder.hold(warming, Looks(warmed=False), after(30)).because[0] == "WarmUpOver"
         assert ladder.hold(warming, Looks(warmed=False), after(30)).over
+        assert ladder.hold(warming, Looks(warmed=True, warmth="p90 is 9 ms"), after(1)).because[1] == "p90 is 9 ms"
+        assert ladder.hold(warming, Looks(warmed=True), after(1)).because[1] == "latency is steady"
 
 
 class TestShown:

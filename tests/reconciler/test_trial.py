@@ -114,6 +114,12 @@ class TestAbsorb:
             found = absorb(found, reading(b1=count), split, T0)
         assert self.pieces(found) == [(0, 50), (0, 50), (0, 25)]
 
+    def test_what_was_seen_of_another_split_is_never_joined(self) -> None:
+        found = self.start()
+        for count, split in ((125, TENTH), (150, HALF), (1150, TENTH), (1175, TENTH), (1200, TENTH)):
+            found = absorb(found, reading(b1=count), split, T0)
+        assert self.pieces(found) == [(0, 25), (0, 25), (0, 1000), (1, 25), (2, 25)]
+
     def test_a_split_that_is_over_is_one_piece(self) -> None:
         found = self.start()
         for count in range(125, 1100, 25):
@@ -152,6 +158,9 @@ class TestStages:
         moving = replace(run(ERRORS), source=source, target=target, evidence=Evidence((episode,), "e"))
         found = trial.stages(moving, "blue@2")[0]
         assert (found.share, found.candidate, found.stable) == (2857, tally(2000), tally(5000))
+
+    def test_half_of_the_requests(self) -> None:
+        assert trial.stages(run(evidence=seen(tally(5), tally(5), HALF)), "blue@2")[0].share == 5000
 
     def test_a_candidate_without_a_share(self) -> None:
         assert trial.stages(run(evidence=seen(tally(9), tally(0), OLD)), "blue@2")[0].share == 0
@@ -267,6 +276,8 @@ class TestExamined:
     def test_an_error_ends_with_a_bad_answer_too(self) -> None:
         _, found = self.verdicts((0, Verdict.ERROR), (10, Verdict.BAD), (20, Verdict.ERROR))
         assert found == ["inconclusive Measuring"] * 3
+        _, found = self.verdicts((0, Verdict.BAD), (10, Verdict.ERROR), (20, Verdict.ERROR))
+        assert found[-1] == "error ErrorLimit"
 
     def test_an_inconclusive_one_counts_for_nothing(self) -> None:
         moving, found = self.verdicts((0, Verdict.GOOD), (10, Verdict.INCONCLUSIVE), (20, Verdict.GOOD))
