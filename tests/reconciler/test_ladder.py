@@ -332,6 +332,10 @@ def test_what_a_step_says_of_itself(step: Step, reason: str, words: str) -> None
     assert ladder.entered(run(step, step=-1)) == ("StepEntered", "on the way")
 
 
+def test_a_step_says_its_share_exactly() -> None:
+    assert ladder.entered(run(Weight(500, 10)))[1] == "5% of the move, for 10 s at least"
+
+
 def test_the_built_in_policy_is_a_ladder() -> None:
     made = Run(OLD, NEW, T0, T0, BUILT_IN)
     shares = []

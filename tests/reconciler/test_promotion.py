@@ -50,6 +50,9 @@ class TestPromoted:
         watch = self.settle(policy=replace(POLICY, watch_s=0), unproven=True).watch
         assert watch is not None
         assert not watch.unproven
+        watch = self.settle(policy=replace(POLICY, watch_s=1), unproven=True).watch
+        assert watch is not None
+        assert watch.unproven
 
     def test_a_first_one_leaves_nothing_warm(self) -> None:
         run = replace(FIRST, step=0, fraction=WHOLE, sized=WHOLE, carried=WHOLE)

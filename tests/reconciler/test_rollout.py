@@ -254,6 +254,19 @@ def test_what_people_are_told_while_it_is_watched_and_replanned() -> None:
     assert replanned == "policy built-in holds from 10% of the move on"
 
 
+def test_what_is_not_begun_yet_goes_by_the_new_policy_too() -> None:
+    other = replace(POLICY, steps=(Weight(300, 5),))
+    step = advance(Warming(START), facts(policy=other))
+    assert isinstance(step.phase, Warming)
+    assert (step.because[0], step.phase.run.policy) == ("Replanned", other)
+
+
+def test_who_goes_back_short_says_of_what() -> None:
+    because = advance(WAITING, facts(100, ready=CANDIDATE)).because
+    assert "blue@1" in because[1]
+    assert because[1].endswith("going back with those that are")
+
+
 def test_another_policy_ends_no_pause_by_hand() -> None:
     held = advance(Paused(AT, manual=True), facts(policy=replace(POLICY, keep_s=9))).phase
     assert isinstance(held, Paused)

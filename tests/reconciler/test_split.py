@@ -121,3 +121,16 @@ def test_shares_move_in_proportion_to_the_hundredth_of_a_percent() -> None:
     assert split_at(one, two, 1000) == (("a", 700), ("b", 300), ("c", 9000))
     assert split_at(two, one, 1000) == (("a", 6300), ("b", 2700), ("c", 1000))
     assert split_at(one, two, 3333) == (("a", 2333), ("b", 1000), ("c", 6667))
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "fraction", "found"),
+    [
+        # Of five units that come the third is the larger one's, after everybody's first.
+        ((("s", 10_000),), (("a", 2), ("b", 3), ("s", 9995)), 6000, (("a", 1), ("b", 2), ("s", 9997))),
+        # Of three that go the first is the larger one's; nobody's last goes before the end.
+        ((("a", 1), ("b", 2), ("s", 9997)), (("s", 10_000),), 3000, (("a", 1), ("b", 1), ("s", 9998))),
+    ],
+)
+def test_who_is_next(source: Split, target: Split, fraction: int, found: Split) -> None:
+    assert split_at(source, target, fraction) == found
