@@ -130,6 +130,7 @@ def test_shares_move_in_proportion_to_the_hundredth_of_a_percent() -> None:
         ((("s", 10_000),), (("a", 2), ("b", 3), ("s", 9995)), 6000, (("a", 1), ("b", 2), ("s", 9997))),
         # Of three that go the first is the larger one's; nobody's last goes before the end.
         ((("a", 1), ("b", 2), ("s", 9997)), (("s", 10_000),), 3000, (("a", 1), ("b", 1), ("s", 9998))),
+        ((("a", 2), ("b", 5), ("s", 9993)), (("s", 10_000),), 4300, (("a", 1), ("b", 3), ("s", 9996))),
     ],
 )
 def test_who_is_next(source: Split, target: Split, fraction: int, found: Split) -> None:

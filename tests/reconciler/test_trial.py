@@ -360,6 +360,16 @@ class TestWatch:
         found = trial.examine_watch(self.watch(tally(200 - failed, failed)), split, {}, after(1))
         return found.said[0].verdict
 
+    def test_one_alone_has_all_of_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        asked: list[object] = []
+        for name in ("judge", "judge_frozen"):
+            real = getattr(trial, name)
+            monkeypatch.setattr(trial, name, lambda *given, real=real: asked.append(given[-1]) or real(*given))
+        policy = RolloutPolicy(gates=(ERRORS,), false_alarm_rate=0.04)
+        trial.examine_run(replace(run(ERRORS), policy=policy), {}, T0)
+        trial.examine_watch(self.watch(tally(5), policy=policy), NEW, {}, T0)
+        assert asked == [0.04, 0.04]
+
     def test_what_asks_by_itself_goes_on_asking(self) -> None:
         first = trial.examine_watch(self.watch(tally(0, 100), CONFIRM), NEW, {}, after(1))
         assert [(one.verdict, one.message) for one in first.said] == [(Verdict.INCONCLUSIVE, "not measured yet")]
