@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 
 from console.paths import Paths, own_directory
+from console.plain import PlainFormatter
 from console.progress import Progress
 from console.settings import Settings
 
@@ -47,7 +48,7 @@ def logging_to(settings: Settings, progress: Progress) -> Iterator[None]:
     paths = Paths(settings.state_dir)
     own_directory(paths.state)
     file = _PrivateFile(paths.log_file, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8")
-    file.setFormatter(logging.Formatter(FORMAT))
+    file.setFormatter(PlainFormatter(FORMAT))
     root = logging.getLogger()
     before, handlers = root.level, (file, _Screen(progress))
     root.setLevel(settings.log_level.upper())

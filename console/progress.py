@@ -14,6 +14,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from console.gist import cause, gist
+from console.plain import plain
 from console.screen import entry, out
 from observability.events import Event, EventType
 
@@ -91,6 +92,7 @@ class Progress:
 
     def report(self, event: Event) -> None:
         """Show one event."""
+        event = replace(event, message=plain(event.message))
         self._await(event)
         if self._live is not None and event.reason in QUIET:
             return
@@ -104,7 +106,7 @@ class Progress:
 
     def say(self, text: str, style: str | None = None) -> None:
         """Print text above the last line."""
-        self._console.print(Text(text), style=style, soft_wrap=True)
+        self._console.print(Text(plain(text)), style=style, soft_wrap=True)
 
     def rename(self, idle: str) -> None:
         """Say this on the last line while no endpoint is awaited."""

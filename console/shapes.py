@@ -4,16 +4,27 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from console.plain import plain
 from observability.events import Event
 from spec.problem import Problem
 
 
 class Shape(BaseModel):
-    """A frozen answer; unknown keys are ignored, so that an older client reads a newer Headgate."""
+    """A frozen answer; unknown keys are ignored, so that an older client reads a newer Headgate.
+
+    No text in it does anything to a terminal.
+    """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    @field_validator("*")
+    @classmethod
+    def _harmless(cls, value: object) -> object:
+        if isinstance(value, dict):
+            return {key: plain(each) if isinstance(each, str) else each for key, each in value.items()}
+        return plain(value) if isinstance(value, str) else value
 
 
 class ProblemShape(Shape):
@@ -264,10 +275,15 @@ class Events(Shape):
 
 
 class LogLine(Shape):
-    """One line of a replica's log."""
+    """One line of a replica's log, as it is."""
 
     replica: str
     text: str
+
+    @field_validator("*")
+    @classmethod
+    def _harmless(cls, value: object) -> object:
+        return value
 
 
 Outcome = Literal["Ready", "Progressing", "Failed", "Held", "TimedOut"]

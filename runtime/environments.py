@@ -16,6 +16,7 @@ from runtime.conda import Conda, CondaLock
 from runtime.fault import ReleaseError, WorldError, disk
 from runtime.interpreters import Interpreter, fetch, installed, matching, nearest
 from runtime.requirements import Wanted, wanted
+from runtime.slots import Slots
 from runtime.uv import end_strays, fault_of, run_uv
 from spec.release import Recipe
 
@@ -74,7 +75,7 @@ class Environments:
         self._interpreters: list[Interpreter] = []
         self._building: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._given: defaultdict[str, set[Path]] = defaultdict(set)
-        self._slots = asyncio.Semaphore(parallel)
+        self._slots = Slots(parallel)
         self._platform = f"{sysconfig.get_platform()}-{platform.libc_ver()[0]}"
 
     def wanted(self, recipe: Recipe) -> Wanted:
@@ -92,6 +93,8 @@ class Environments:
     async def ensure(self, wanted: Wanted, progress: Progress) -> Built:
         """Return the environment, building it if it is absent or damaged; concurrent calls build once.
 
+        Of those that wait the one with the fewest requirements is built first.
+
         Raises `ReleaseError` when the requirements are wrong and `WorldError` when network, disk or registry
         are away; both quote the end of the build log.
         """
@@ -101,9 +104,8 @@ class Environments:
             if present is not None:
                 self._given[key].add(_venv_dir(present))
                 return present
-            if self._slots.locked():
-                progress("waiting", f"waiting for another environment before building that of {wanted.label}")
-            async with self._slots:
+            message = f"waiting for another environment before building that of {wanted.label}"
+            async with self._slots.held(len(wanted.requirements), lambda: progress("waiting", message)):
                 with disk(f"the environment of {wanted.label} cannot be written"):
                     built = await self._build(key, wanted, progress)
                     await asyncio.to_thread(self._stand_in, key, _venv_dir(built))
@@ -230,9 +232,9 @@ class Environments:
         candidates, nearly = await self._candidates(key, wanted, progress)
         first: ReleaseError | None = None
         for interpreter in candidates:
-            progress(
-                "resolving", f"resolving {len(wanted.requirements)} requirements on Python {interpreter.version}"
-            )
+            count = len(wanted.requirements)
+            noun = "requirement" if count == 1 else "requirements"
+            progress("resolving", f"resolving {count} {noun} on Python {interpreter.version}")
             try:
                 text = await self._compile(key, wanted, interpreter)
             except ReleaseError as error:

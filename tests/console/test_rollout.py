@@ -280,7 +280,7 @@ async def test_an_order_is_handed_on_with_who_gave_it() -> None:
     loop = Loop(Answer("x", done=True, message="going on"))
     found = await orders(loop).give("iris", "promote", OrderBody(id="x", by="ann\x1b[2J"))
     assert (found.id, found.message, found.rollout.state) == ("x", "going on", "settled")
-    assert loop.given == [Order("promote", "x", "ann[2J")]
+    assert loop.given == [Order("promote", "x", "ann\\x1b[2J")]
     await orders(loop).give("iris", "abort", OrderBody())
     assert len(loop.given[1].id) == 16
 
