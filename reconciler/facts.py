@@ -16,6 +16,7 @@ from reconciler.run import Run, Said
 from reconciler.split import Split, describe
 from reconciler.state import Memory, Removing, run_of, split_of, trial_of
 from reconciler.target import target_split
+from router.shield import shielded
 from runtime.replica import Blame, ReleaseSeen, Stage
 from spec.catalog import EndpointSpec
 from spec.policy import BUILT_IN, Weight
@@ -56,6 +57,8 @@ def facts(want: Want, seen: Seen, memory: Memory, now: datetime) -> Facts:
         troubles={name: found[1] for name, one in (seen.releases or {}).items() if (found := trouble(one))},
         checked=_checked(memory, seen, run) if run is not None and not run.begun else {},
         checks=digest_of_checks(spec),
+        patience=patience(memory, run),
+        shielded=_shielded(want, seen, memory),
         standing=_standing(want, memory, spec),
     )
 
@@ -91,6 +94,22 @@ def acknowledged(want: Want, seen: Seen, memory: Memory) -> bool:
     route = project(memory, seen, want.auth)
     shown = seen.route.route
     return (shown.split, shown.preview) == (route.split, route.preview)
+
+
+def patience(memory: Memory, run: Run | None) -> timedelta:
+    """How long a request to a candidate may be in progress."""
+    known = (memory.known(name) for name in (run.candidates if run else ()))
+    return max((scale.longest(one) for one in known if one is not None), default=timedelta())
+
+
+def _shielded(want: Want, seen: Seen, memory: Memory) -> bool:
+    """Whether whatever the releases on trial fail is answered by another one, as the route is now."""
+    judged = trial_of(memory.phase)
+    if judged is None or not judged.policy.shield or isinstance(memory.phase, Removing):
+        return False
+    route = project(memory, seen, want.auth)
+    covered = shielded(route)
+    return bool(route.trial) and all(release in covered for release in route.trial)
 
 
 def _looks(memory: Memory, seen: Seen, run: Run | None, now: datetime) -> Looks:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from observability.verdict import Verdict
-from reconciler import ladder
+from reconciler import gap, ladder
 from reconciler.calendar import OPEN, Opening
 from reconciler.promotion import promoted, times
 from reconciler.run import Refusal, Run, Said, Watch
@@ -14,6 +14,8 @@ from reconciler.state import Moving, Paused, Phase, Removing, Reverting, Settled
 from spec.policy import IMMEDIATE, RolloutPolicy
 
 Because = tuple[str, str]
+FOUND_BAD = ("GateFailed", "Regressed", "CandidateLost")
+"""Why a release is left that is bad itself."""
 
 WORLDLY = frozenset({"AwaitingReplicas", "AwaitingAcknowledgement", "AwaitingBase"})
 """Waiting for what should have come by itself: only this counts towards the deadline."""
@@ -47,6 +49,10 @@ class Facts:
     """Release → what its checks say; absent: it has none."""
     checks: str = ""
     """Digest of the endpoint's checks."""
+    patience: timedelta = timedelta()
+    """How long a candidate's request may be in progress."""
+    shielded: bool = False
+    """Clients see nothing of what the releases on trial fail."""
     standing: Because | None = None
     """Why a settled split is not what Git asks for: what was refused, held, or cannot be read."""
 
@@ -76,7 +82,10 @@ def advance(phase: Phase, facts: Facts) -> Step:
 
 
 def give_up(phase: Moving, facts: Facts, because: Because, *, urgent: bool, guilty: Collection[str] = ()) -> Step:
-    """Back to S, and remember what is refused. Urgent: at once, even if S is short of replicas for a moment."""
+    """Back to S, and remember what is refused. Urgent: at once, even if S is short of replicas for a moment.
+
+    Where a shield keeps clients from all harm there is no hurry: S first gets the replicas for its whole load.
+    """
     run = phase.run
     checks = facts.checks if _by_checks(because, facts) else ""
     refusal = Refusal(run.target, tuple(sorted(guilty or run.candidates)), *because, facts.now, run.policy, checks)
@@ -89,15 +98,20 @@ def take_back(settled: Settled, watch: Watch, facts: Facts, because: Because, *,
     """Return to the releases that the last move replaced and that are still warm."""
     guilty = watch.candidates(settled.split)
     refusal = Refusal(settled.split, guilty, *because, facts.now, watch.policy) if refuse else None
-    urgent = because[0] == "Regressed"
+    urgent = because[0] == "Regressed" and not _can_wait(watch.previous, watch.policy, facts)
     back = Reverting(watch.previous, facts.now, settled.split, urgent, *because, leaving=None if urgent else watch)
     return Step(back, because, refusal)
 
 
 def _back(run: Run, facts: Facts, because: Because, *, urgent: bool) -> Reverting:
     """On the way back, or, with nothing to hurry, waiting until S can carry the load."""
-    at_once = urgent or run.fraction == 0
+    at_once = (urgent and not _can_wait(run.source, run.policy, facts)) or run.fraction == 0
     return Reverting(run.source, facts.now, run.split, at_once, *because, leaving=None if at_once else run)
+
+
+def _can_wait(source: Split, policy: RolloutPolicy, facts: Facts) -> bool:
+    """Whether S may be short of replicas, or has shrunk, and clients see nothing of what is left meanwhile."""
+    return facts.shielded and (policy.surge == "proportional" or not set(dict(source)) <= set(facts.ready))
 
 
 def _leave(phase: Phase, facts: Facts) -> Step:
@@ -291,6 +305,8 @@ def _on_step(phase: Shifting, facts: Facts) -> Step:
         return Step(Shifting(replace(run, extended=run.extended + 1, progressed=facts.now)), hold.because)
     if not hold.over:
         return Step(_excuse(phase, facts), hold.because)
+    if because := gap.waits(run, facts.patience, facts.now):
+        return Step(_excuse(phase, facts), because)
     if not facts.opening.is_open:
         return Step(_excuse(phase, facts), ("WindowClosed", facts.opening.because))
     run = replace(run, unproven=run.unproven or hold.unproven, progressed=facts.now)
@@ -305,6 +321,8 @@ def _paused(phase: Paused, facts: Facts) -> Step:
         return give_up(phase, facts, pause.because, urgent=False)
     if not pause.over:
         return Step(phase, pause.because)
+    if because := gap.waits(phase.run, facts.patience, facts.now):
+        return Step(phase, because)
     if not facts.opening.is_open:
         return Step(phase, ("WindowClosed", facts.opening.because))
     return Step(Shifting(ladder.forward(replace(phase.run, progressed=facts.now))), pause.because)
@@ -325,14 +343,15 @@ def _awaiting_capacity(phase: Reverting, facts: Facts) -> Step:
     if not missing:
         return Step(going, ("CapacityReady", f"going back to {describe(phase.source)}"))
     bad = _bad(facts)
-    if bad is not None and phase.leaving is not None:
+    if bad is not None and phase.leaving is not None and not (facts.shielded and phase.reason in FOUND_BAD):
         because = ("GateFailed", f"gate {bad.gate}: {bad.release}: {bad.message}")
         policy = phase.leaving.policy
         left = phase.leaving.target if isinstance(phase.leaving, Run) else phase.left
-        return Step(going, because, Refusal(left, tuple(sorted(_guilty(facts))), *because, facts.now, policy))
+        found = replace(phase, reason=because[0], message=because[1]) if facts.shielded else going
+        return Step(found, because, Refusal(left, tuple(sorted(_guilty(facts))), *because, facts.now, policy))
     alive = [release for release in dict(phase.source) if release in facts.live]
     gone = sorted(set(dict(phase.left)) - set(dict(phase.source)) - set(facts.live))
-    if gone and alive:
+    if gone and alive and not facts.shielded:
         return Step(going, ("CandidateLost", f"no replica is ready of {', '.join(gone)}"))
     wait = ("AwaitingCapacity", f"not all replicas are ready of {', '.join(missing)}")
     if facts.now < max(phase.since, facts.since or phase.since) + timedelta(seconds=facts.policy.progress_deadline_s):

@@ -36,6 +36,8 @@ class Evidence:
     read: Tallies = ()
     since: datetime | None = None
     """Since when requests are counted without a gap; None: they are not at the moment."""
+    regained: Tallies = ()
+    """What came since then."""
 
     def tally(self, release: str) -> Tally:
         """All attempts on one release."""

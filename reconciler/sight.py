@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from observability.verdict import Verdict
-from reconciler import ladder, trial
+from reconciler import gap, ladder, trial
 from reconciler.calendar import opening
-from reconciler.facts import CHECKS, WARMUP, checked_releases, quiet_until
+from reconciler.facts import CHECKS, WARMUP, checked_releases, patience, quiet_until
 from reconciler.plan import Examine, Seen
 from reconciler.run import Run, Watch
 from reconciler.scale import ready
@@ -137,6 +137,7 @@ def _times(memory: Memory, seen: Seen, now: datetime) -> Iterator[datetime | Non
             yield opening(memory.spec.policy if memory.spec else run.policy, now).until
             yield trial.next_look(run, now)
             yield quiet_until(run)
+            yield gap.end(run, patience(memory, run))
             if not run.begun:
                 yield from (_again(run, seen.examined.get((CHECKS, name))) for name in checked_releases(memory, run))
         case _:

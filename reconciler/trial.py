@@ -47,14 +47,16 @@ def absorb(
     """
     if reading is None:
         return replace(evidence, since=None)
-    since = evidence.since if reading.epoch == evidence.epoch and evidence.since else now
+    since = evidence.since if reading.epoch == evidence.epoch and evidence.since else None
     read: Tallies = tuple(sorted(reading.tallies.items()))
     before = dict(evidence.read) if reading.epoch == evidence.epoch else {}
     fresh = {name: tally.since(before.get(name, NOTHING)) for name, tally in read}
-    episodes = evidence.episodes
+    episodes, regained = evidence.episodes, dict(evidence.regained) if since else {}
     if counts and evidence.epoch:
-        episodes = _add(episodes, split, {name: tally for name, tally in fresh.items() if any(tally.outcomes)})
-    return Evidence(episodes, reading.epoch, read, since)
+        fresh = {name: tally for name, tally in fresh.items() if any(tally.outcomes)}
+        episodes = _add(episodes, split, fresh)
+        regained |= {name: regained.get(name, NOTHING) + tally for name, tally in fresh.items()}
+    return Evidence(episodes, reading.epoch, read, since or now, tuple(sorted(regained.items())))
 
 
 def _add(episodes: tuple[Episode, ...], split: Split, fresh: Mapping[str, Tally]) -> tuple[Episode, ...]:

@@ -26,6 +26,17 @@ from rollouts import (
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
+BREAKS = """
+import os
+import time
+
+_run = run
+
+def run(raw):
+    if os.path.exists({file!r}):
+        {then}
+    return _run(raw)
+"""
 SECONDS = 5
 """Within which traffic leaves what was killed, on a busy machine too."""
 
@@ -113,6 +124,28 @@ def test_headgate_killed_as_a_bad_release_gets_its_share_goes_no_step_further(he
     first, last = load.failures[0].at, pushes(headgate)[-1][0]
     shown = [found for found in load.answers if first <= found.at < last]
     assert near(len(load.failures), len(shown), 10)
+    assert [found for found in load.failures if found.at > back] == []
+
+
+@pytest.mark.parametrize("then", ["time.sleep(600)", 'raise RuntimeError("broken")'], ids=["hangs", "raises"])
+def test_what_breaks_while_headgate_is_dead_goes_no_step_further(headgate: Installation, then: str) -> None:
+    """That it was good before, and that the step's time is over, is no reason to go on."""
+    steps = [{"weight": 20, "for": "1s"}, {"weight": 40, "for": "4s"}, {"weight": 70, "for": "4s"}]
+    stable = up(headgate, steps=steps)
+    broken = headgate.folder / "broken"
+    with headgate.load("fraud", 30) as load:
+        headgate.commit(files("two", BREAKS.format(file=str(broken), then=then), timeout_ms=3000))
+        await_share(headgate, stable, 40)
+        until(lambda: answers(load)["two"] > 15)
+        headgate.kill()
+        broken.touch()
+        time.sleep(6)
+        headgate.up()
+        refusal = await_refusal(headgate)
+        back = time.time()
+        time.sleep(1)
+    assert refusal["reason"] == "GateFailed"
+    assert [split[stable] for split in splits(headgate)] == [80, 60, 100]
     assert [found for found in load.failures if found.at > back] == []
 
 

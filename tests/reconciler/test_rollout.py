@@ -291,6 +291,9 @@ def test_only_the_guilty_of_several_candidates_is_refused() -> None:
     assert late.refusal.guilty == ("green@2",)
 
 
+SMALLER = replace(POLICY, surge="proportional")
+
+
 @pytest.mark.parametrize(
     ("phase", "found", "carried"),
     [
@@ -302,6 +305,15 @@ def test_only_the_guilty_of_several_candidates_is_refused() -> None:
         (Shifting(WIDER), facts(100, acknowledged=False), False),
         (Settled(NEW, WATCH), facts(1, looks=BAD), True),
         (Settled(NEW, WATCH), facts(1, target=OLD), False),
+        # Behind a shield there is no hurry, unless stable can carry the load anyhow.
+        (Shifting(AT), facts(looks=BAD, ready=CANDIDATE, shielded=True), False),
+        (Shifting(AT), facts(live=STABLE, ready=frozenset(), shielded=True), False),
+        (Settled(NEW, WATCH), facts(1, looks=BAD, ready=CANDIDATE, shielded=True), False),
+        (Shifting(AT), facts(looks=BAD, shielded=True), True),
+        (Settled(NEW, WATCH), facts(1, looks=BAD, shielded=True), True),
+        (Shifting(replace(AT, policy=SMALLER)), facts(looks=BAD, policy=SMALLER, shielded=True), False),
+        (Settled(NEW, replace(WATCH, policy=SMALLER)), facts(1, looks=BAD, shielded=True), False),
+        (Shifting(replace(AT, policy=SMALLER)), facts(looks=BAD, policy=SMALLER), True),
     ],
 )
 def test_who_waits_until_stable_can_carry_the_load(phase: Phase, found: Facts, carried: bool) -> None:  # noqa: FBT001
@@ -332,6 +344,20 @@ def test_what_serves_in_place_of_a_lost_release_is_the_base_of_what_comes_next()
     live = frozenset({"blue@2", "green@1"})
     after = advance(three, facts(100, ready=live, live=live, target=NEWER)).phase
     assert after == Settled((("blue@2", 6000), ("green@1", 4000)))
+
+
+def test_behind_a_shield_what_turns_bad_while_it_is_left_is_refused_once_and_waits_on() -> None:
+    short = facts(ready=CANDIDATE, looks=BAD, shielded=True)
+    step = advance(WAITING, short)
+    assert step.refusal is not None
+    assert isinstance(step.phase, Reverting)
+    assert (step.phase.carried, step.phase.leaving, step.phase.reason) == (False, AT, "GateFailed")
+    again = advance(step.phase, short)
+    assert (again.phase, again.refusal, again.because[0]) == (step.phase, None, "AwaitingCapacity")
+    lost = facts(ready=frozenset(), live=STABLE, shielded=True)
+    assert advance(step.phase, lost).because[0] == "AwaitingCapacity"
+    assert advance(step.phase, facts(looks=BAD, shielded=True)).because[0] == "CapacityReady"
+    assert advance(step.phase, facts(100, ready=CANDIDATE, looks=BAD, shielded=True)).because[0] == "CapacityShort"
 
 
 def test_what_is_left_serves_until_then() -> None:
