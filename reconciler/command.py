@@ -5,9 +5,10 @@ from dataclasses import replace
 from reconciler import ladder
 from reconciler.ladder import is_approval
 from reconciler.orders import Answer, Order
-from reconciler.rollout import Facts, Step, give_up, take_back
 from reconciler.split import describe
 from reconciler.state import Moving, Paused, Phase, Reverting, Settled, Shifting, Warming
+from reconciler.transition import Facts, Step
+from reconciler.way_back import give_up, take_back
 
 
 def obey(phase: Phase, order: Order, facts: Facts) -> tuple[Step | None, Answer]:

@@ -11,11 +11,12 @@ from reconciler.narration import narrate
 from reconciler.orders import Answer
 from reconciler.plan import Action, ApplyRelease, DropRoute, ForgetRelease, Plan, PutRoute, Seen, Want
 from reconciler.refusals import add
-from reconciler.rollout import Step, advance
+from reconciler.rollout import advance
 from reconciler.routing import project
 from reconciler.sight import examinations, look, wake
 from reconciler.state import Known, Memory, Removing, Settled, releases_of
 from reconciler.target import mirror_target, target_split
+from reconciler.transition import Step
 from router.table import TokenAuth
 from spec.catalog import EndpointSpec
 

@@ -12,10 +12,11 @@ from reconciler.decide import NO_AUTH, decide
 from reconciler.ladder import Looks
 from reconciler.orders import KINDS, Order
 from reconciler.plan import Seen, Want
-from reconciler.rollout import Facts, advance
+from reconciler.rollout import advance
 from reconciler.run import Run, Said, Watch
 from reconciler.split import Split
 from reconciler.state import Memory, Paused, Phase, Removing, Reverting, Settled, Shifting, Warming
+from reconciler.transition import Facts
 from router.table import RouteSeen
 from spec.policy import BUILT_IN, IMMEDIATE, Pause, RolloutPolicy, Weight
 

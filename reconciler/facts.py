@@ -10,12 +10,12 @@ from reconciler.conditions import trouble
 from reconciler.ladder import Looks
 from reconciler.plan import Seen, Want
 from reconciler.refusals import active, against, digest_of_checks, effective
-from reconciler.rollout import Facts
 from reconciler.routing import project
 from reconciler.run import Run, Said
 from reconciler.split import Split, describe
 from reconciler.state import Memory, Removing, run_of, split_of, trial_of
 from reconciler.target import target_split
+from reconciler.transition import Facts
 from router.shield import shielded
 from runtime.replica import Blame, ReleaseSeen, Stage
 from spec.catalog import EndpointSpec

@@ -1,69 +1,19 @@
 """The one place where an endpoint changes phase: every transition, and why it does not happen yet."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 
 from observability.verdict import Verdict
 from reconciler import gap, ladder
-from reconciler.calendar import OPEN, Opening
 from reconciler.promotion import promoted, times
-from reconciler.run import Refusal, Run, Said, Watch
-from reconciler.split import Split, describe, scale_to_total
+from reconciler.run import Run, Watch
+from reconciler.split import Split, describe
 from reconciler.state import Moving, Paused, Phase, Removing, Reverting, Settled, Shifting, Warming
-from spec.policy import IMMEDIATE, RolloutPolicy
-
-Because = tuple[str, str]
-FOUND_BAD = ("GateFailed", "Regressed", "CandidateLost")
-"""Why a release is left that is bad itself."""
+from reconciler.transition import Facts, Step
+from reconciler.way_back import back, bad_of, give_up, guilty_of, reverting, take_back
 
 WORLDLY = frozenset({"AwaitingReplicas", "AwaitingAcknowledgement", "AwaitingBase"})
 """Waiting for what should have come by itself: only this counts towards the deadline."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What a transition may depend on."""
-
-    target: Split | None
-    """T, without refused releases; None: the endpoint shall not exist."""
-    ready: Collection[str]
-    """Releases that have all the replicas they should have, ready."""
-    live: Collection[str]
-    """Releases that have at least one ready replica."""
-    acknowledged: bool
-    """Envoy confirmed the route of the current phase, and no newer one is in flight."""
-    now: datetime
-    since: datetime | None = None
-    """When this Headgate began to look."""
-    policy: RolloutPolicy = IMMEDIATE
-    """What Git asks for now; a move goes by its own until it is planned again."""
-    opening: Opening = OPEN
-    looks: ladder.Looks = ladder.UNSEEN
-    """What the gates say of the phase's evidence, and how good that is."""
-    excused: Collection[str] = ()
-    """Releases that still prepare, or wait for the world (network, disk), which is not their fault."""
-    troubles: Mapping[str, str] = field(default_factory=dict)
-    """Release → why its replicas do not get ready, where that is known."""
-    checked: Mapping[str, Said] = field(default_factory=dict)
-    """Release → what its checks say; absent: it has none."""
-    checks: str = ""
-    """Digest of the endpoint's checks."""
-    patience: timedelta = timedelta()
-    """How long a candidate's request may be in progress."""
-    shielded: bool = False
-    """Clients see nothing of what the releases on trial fail."""
-    standing: Because | None = None
-    """Why a settled split is not what Git asks for: what was refused, held, or cannot be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Where a phase goes next; `because` explains a phase that stays."""
-
-    phase: Phase
-    because: Because
-    refusal: Refusal | None = None
 
 
 def advance(phase: Phase, facts: Facts) -> Step:
@@ -76,42 +26,9 @@ def advance(phase: Phase, facts: Facts) -> Step:
         case Warming() | Shifting() | Paused():
             return _moving(phase, facts.target, facts)
         case Reverting():
-            return _reverting(phase, facts)
+            return reverting(phase, facts)
         case Removing():
             return Step(Settled(()), ("TakenBack", "Git asks for the endpoint again"))
-
-
-def give_up(phase: Moving, facts: Facts, because: Because, *, urgent: bool, guilty: Collection[str] = ()) -> Step:
-    """Back to S, and remember what is refused. Urgent: at once, even if S is short of replicas for a moment.
-
-    Where a shield keeps clients from all harm there is no hurry: S first gets the replicas for its whole load.
-    """
-    run = phase.run
-    checks = facts.checks if _by_checks(because, facts) else ""
-    refusal = Refusal(run.target, tuple(sorted(guilty or run.candidates)), *because, facts.now, run.policy, checks)
-    if isinstance(phase, Warming):
-        return Step(Settled(run.source), because, refusal)
-    return Step(_back(run, facts, because, urgent=urgent), because, refusal)
-
-
-def take_back(settled: Settled, watch: Watch, facts: Facts, because: Because, *, refuse: bool) -> Step:
-    """Return to the releases that the last move replaced and that are still warm."""
-    guilty = watch.candidates(settled.split)
-    refusal = Refusal(settled.split, guilty, *because, facts.now, watch.policy) if refuse else None
-    urgent = because[0] == "Regressed" and not _can_wait(watch.previous, watch.policy, facts)
-    back = Reverting(watch.previous, facts.now, settled.split, urgent, *because, leaving=None if urgent else watch)
-    return Step(back, because, refusal)
-
-
-def _back(run: Run, facts: Facts, because: Because, *, urgent: bool) -> Reverting:
-    """On the way back, or, with nothing to hurry, waiting until S can carry the load."""
-    at_once = (urgent and not _can_wait(run.source, run.policy, facts)) or run.fraction == 0
-    return Reverting(run.source, facts.now, run.split, at_once, *because, leaving=None if at_once else run)
-
-
-def _can_wait(source: Split, policy: RolloutPolicy, facts: Facts) -> bool:
-    """Whether S may be short of replicas, or has shrunk, and clients see nothing of what is left meanwhile."""
-    return facts.shielded and (policy.surge == "proportional" or not set(dict(source)) <= set(facts.ready))
 
 
 def _leave(phase: Phase, facts: Facts) -> Step:
@@ -140,7 +57,7 @@ def _settled(phase: Settled, target: Split, facts: Facts) -> Step:
 
 def _watched(phase: Settled, watch: Watch, target: Split, facts: Facts) -> Step | None:
     """The end of a watch, or the way back to what is still warm."""
-    bad = _bad(facts)
+    bad = bad_of(facts)
     if bad is not None and (watch.unproven or facts.now < watch.watched_until):
         return take_back(phase, watch, facts, ("Regressed", f"{bad.release}: {bad.message}"), refuse=True)
     if target == watch.previous:
@@ -197,7 +114,7 @@ def _superseded(phase: Moving, target: Split, facts: Facts) -> Step:
     because = ("Superseded", "Git asks for something newer")
     if target == run.source:
         because = ("Reverted", "Git asks for what served before")
-    return Step(_back(run, facts, because, urgent=False), because)
+    return Step(back(run, facts, because, urgent=False), because)
 
 
 def _replanned(phase: Moving, facts: Facts) -> Step:
@@ -212,10 +129,10 @@ def _replanned(phase: Moving, facts: Facts) -> Step:
 def _failure(phase: Moving, facts: Facts) -> Step | None:
     """Whatever ends a move, from wherever it is."""
     run = phase.run
-    bad = _bad(facts)
+    bad = bad_of(facts)
     if bad is not None and (run.fraction > 0 or ladder.measures(run.policy.gate(bad.gate))):
         because = ("GateFailed", f"gate {bad.gate}: {bad.release}: {bad.message}")
-        return give_up(phase, facts, because, guilty=_guilty(facts), urgent=True)
+        return give_up(phase, facts, because, guilty=guilty_of(facts), urgent=True)
     lost = sorted(set(run.candidates) - set(facts.live))
     if lost and run.fraction > 0 and not (run.is_whole and facts.acknowledged):
         return _lost(phase, facts, lost)
@@ -328,73 +245,9 @@ def _paused(phase: Paused, facts: Facts) -> Step:
     return Step(Shifting(ladder.forward(replace(phase.run, progressed=facts.now))), pause.because)
 
 
-def _reverting(phase: Reverting, facts: Facts) -> Step:
-    if not phase.carried:
-        return _awaiting_capacity(phase, facts)
-    if facts.acknowledged:
-        return Step(Settled(phase.source), ("Acknowledged", f"Envoy is back at {describe(phase.source)}"))
-    return Step(phase, ("AwaitingAcknowledgement", "Envoy has not acknowledged the way back yet"))
-
-
-def _awaiting_capacity(phase: Reverting, facts: Facts) -> Step:
-    """Until S can carry the load, unless what serves meanwhile is bad, or waiting does not help."""
-    going = replace(phase, carried=True, leaving=None)
-    missing = sorted(set(dict(phase.source)) - set(facts.ready))
-    if not missing:
-        return Step(going, ("CapacityReady", f"going back to {describe(phase.source)}"))
-    bad = _bad(facts)
-    if bad is not None and phase.leaving is not None and not (facts.shielded and phase.reason in FOUND_BAD):
-        because = ("GateFailed", f"gate {bad.gate}: {bad.release}: {bad.message}")
-        policy = phase.leaving.policy
-        left = phase.leaving.target if isinstance(phase.leaving, Run) else phase.left
-        found = replace(phase, reason=because[0], message=because[1]) if facts.shielded else going
-        return Step(found, because, Refusal(left, tuple(sorted(_guilty(facts))), *because, facts.now, policy))
-    alive = [release for release in dict(phase.source) if release in facts.live]
-    gone = sorted(set(dict(phase.left)) - set(dict(phase.source)) - set(facts.live))
-    if gone and alive and not facts.shielded:
-        return Step(going, ("CandidateLost", f"no replica is ready of {', '.join(gone)}"))
-    wait = ("AwaitingCapacity", f"not all replicas are ready of {', '.join(missing)}")
-    if facts.now < max(phase.since, facts.since or phase.since) + timedelta(seconds=facts.policy.progress_deadline_s):
-        return Step(phase, wait)
-    return _short_for_long(phase, facts, wait, going if alive else None)
-
-
-def _short_for_long(phase: Reverting, facts: Facts, wait: Because, going: Reverting | None) -> Step:
-    """S has been short for the progress deadline: it serves with what it has, or gives way to something newer."""
-    if going is not None:
-        return Step(going, ("CapacityShort", f"{wait[1]}; going back with those that are"))
-    serving = {release: share for release, share in phase.left if release in facts.live}
-    if not serving or facts.target == phase.source:
-        return Step(phase, wait)
-    because = (
-        "StableLost",
-        f"no replica is ready of {describe(phase.source)}; what serves is the base of what is next",
-    )
-    return Step(Settled(scale_to_total(serving)), because)
-
-
 def _excuse(phase: Moving, facts: Facts) -> Moving:
     """Waiting that nobody is to blame for does not count towards the deadline; noted no more than once a minute."""
     often = min(60.0, phase.run.policy.progress_deadline_s / 4)
     if facts.now < phase.run.progressed + timedelta(seconds=often):
         return phase
     return replace(phase, run=replace(phase.run, progressed=facts.now))
-
-
-def _by_checks(because: Because, facts: Facts) -> bool:
-    """Whether checks are what a release is refused by."""
-    if because[0] == "GateFailed":
-        bad = _bad(facts)
-        gate = facts.policy.gate(bad.gate) if bad is not None else None
-        return gate is not None and gate.metric == "checks"
-    return because[0] == "ChecksFailed"
-
-
-def _bad(facts: Facts) -> Said | None:
-    found = (one for one in facts.looks.said if one.verdict is Verdict.BAD and not one.dry_run)
-    return next(found, None)
-
-
-def _guilty(facts: Facts) -> frozenset[str]:
-    said = facts.looks.said
-    return frozenset(one.release for one in said if one.verdict is Verdict.BAD and not one.dry_run)

@@ -7,10 +7,10 @@ from observability.evidence import Tally
 from observability.verdict import Verdict
 from reconciler.calendar import Opening
 from reconciler.ladder import Looks
-from reconciler.rollout import Facts
 from reconciler.run import Episode, Evidence, Run, Said, Watch
 from reconciler.split import Split
 from reconciler.state import Reverting, Shifting
+from reconciler.transition import Facts
 from spec.policy import WHOLE, Pause, RolloutPolicy, Weight
 
 T0 = datetime(2030, 1, 1, tzinfo=UTC)

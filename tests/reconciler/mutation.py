@@ -25,9 +25,10 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-MODULES = ("rollout", "promotion", "ladder", "split", "refusals", "command", "trial", "calendar")
+MODULES = ("rollout", "way_back", "gap", "promotion", "ladder", "split", "refusals", "command", "trial", "calendar")
 TABLES = (
     "test_rollout.py",
+    "test_gap.py",
     "test_promotion.py",
     "test_command.py",
     "test_ladder.py",

@@ -8,10 +8,11 @@ import pytest
 from reconciler.calendar import OPEN, Opening
 from reconciler.command import obey
 from reconciler.orders import KINDS, Order, OrderKind
-from reconciler.rollout import Facts, Step, advance
+from reconciler.rollout import advance
 from reconciler.run import Run, Watch
 from reconciler.split import Split
 from reconciler.state import Paused, Phase, Removing, Reverting, Settled, Shifting, Warming
+from reconciler.transition import Facts, Step
 from spec.policy import WHOLE, Pause, RolloutPolicy, Weight
 
 T0 = datetime(2030, 1, 1, tzinfo=UTC)

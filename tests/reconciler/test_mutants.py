@@ -10,7 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from mutation import told
 from test_simulation import Weather
 
-from reconciler import decide, ladder, refusals, rollout, routing, scale, trial
+from reconciler import decide, ladder, refusals, rollout, routing, scale, transition, trial
 from reconciler import facts as facts_of
 
 pytestmark = pytest.mark.slow
@@ -64,7 +64,7 @@ FAULTS: dict[str, tuple[object, str, Callable[[Callable[..., Any]], Callable[...
         rollout,
         "_superseded",
         lambda _: (
-            lambda phase, target, _facts: rollout.Step(
+            lambda phase, target, _facts: transition.Step(
                 replace(phase, run=replace(phase.run, target=target)), ("TargetChanged", "")
             )
         ),

@@ -49,10 +49,11 @@ from moves import (
 
 from observability.verdict import Verdict
 from reconciler.ladder import Looks
-from reconciler.rollout import Facts, Step, advance
+from reconciler.rollout import advance
 from reconciler.run import Run
 from reconciler.split import Split
 from reconciler.state import Paused, Phase, Removing, Reverting, Settled, Shifting, Warming
+from reconciler.transition import Facts, Step
 from spec.policy import IMMEDIATE, WHOLE, Gate, Weight
 
 ROWS: list[tuple[str, Phase, Facts, str, str]] = [
