@@ -29,10 +29,11 @@ class Examinations:
         return self._outcomes.get(endpoint, {})
 
     def start(self, memory: Memory, wanted: tuple[Examine, ...]) -> None:
-        """Start what is not under way; nobody waits for it."""
+        """Start what is not under way, nor ended since it was asked for; nobody waits for it."""
         for one in wanted:
             key = (memory.endpoint, (one.gate, one.release.name))
-            if key not in self._tasks:
+            known = self.outcomes(memory.endpoint).get(key[1])
+            if key not in self._tasks and (known is None or known.at <= one.after):
                 examination = describe_examination(memory, one)
                 self._tasks[key] = asyncio.create_task(self._run(key, examination))
 

@@ -47,7 +47,7 @@ def _settled(phase: Settled, target: Split, facts: Facts) -> Step:
     if step is not None:
         return step
     if phase.split != target:
-        run = Run(phase.split, target, facts.now, facts.now, facts.policy)
+        run = Run(phase.split, target, facts.now, facts.now, facts.policy, watch=watch)
         return Step(Warming(run), ("TargetChanged", f"Git asks for {describe(target)}"))
     if watch is not None and facts.standing is None:
         until = "there are requests to judge by" if watch.unproven else f"{watch.until:%H:%M:%S} UTC"
@@ -106,8 +106,8 @@ def _superseded(phase: Moving, target: Split, facts: Facts) -> Step:
     run = phase.run
     if not run.begun:
         if target == run.source:
-            return Step(Settled(run.source), ("TargetReverted", "Git asks for what serves already"))
-        again = Run(run.source, target, facts.now, facts.now, facts.policy)
+            return Step(Settled(run.source, run.watch), ("TargetReverted", "Git asks for what serves already"))
+        again = Run(run.source, target, facts.now, facts.now, facts.policy, watch=run.watch)
         return Step(Warming(again), ("TargetChanged", f"Git now asks for {describe(target)}"))
     if not run.source:
         return _shifting(Shifting(run), facts)

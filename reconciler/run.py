@@ -119,6 +119,8 @@ class Run:
     evidence: Evidence = Evidence()
     marks: tuple[Mark, ...] = ()
     said: tuple[Said, ...] = ()
+    watch: "Watch | None" = None
+    """The watch over S that this move interrupts: it goes on if the move comes back to S."""
 
     @property
     def split(self) -> Split:

@@ -80,7 +80,10 @@ def _has_other(split: dict[str, int], deployment: str) -> bool:
 def _grows(known: Known, memory: Memory) -> bool:
     """Whether an older release grows with its deployment: one that is left, or small and only warm, does not."""
     name = known.ref.name
+    run = run_of(memory.phase)
     match memory.phase:
+        case _ if run is not None and run.watch is not None and run.watch.policy.surge == "proportional":
+            return name not in dict(run.watch.previous)
         case Reverting(source=source):
             return name in dict(source) or name in dict(memory.promoted).values()
         case Settled(watch=watch) if watch is not None and watch.policy.surge == "proportional":

@@ -61,6 +61,8 @@ class Reverting:
     message: str = ""
     leaving: Run | Watch | None = None
     """What is left, while it serves on: it is judged and shielded until traffic is on its way back."""
+    watch: Watch | None = None
+    """The watch over `source` that goes on then."""
     kind: Literal["reverting"] = "reverting"
 
 
@@ -176,13 +178,17 @@ def releases_of(phase: Phase) -> frozenset[str]:
     """Every release that a phase may send live traffic to, or return to."""
     match phase:
         case Settled(split, watch):
-            return frozenset(dict(split)) | frozenset(dict(watch.previous) if watch else ())
+            return frozenset(dict(split)) | _warm(watch)
         case Warming(run) | Shifting(run) | Paused(run):
-            return frozenset(dict(run.source)) | frozenset(dict(run.target))
-        case Reverting(source=source, left=left):
-            return frozenset(dict(source)) | frozenset(dict(left))
+            return frozenset(dict(run.source)) | frozenset(dict(run.target)) | _warm(run.watch)
+        case Reverting(source=source, left=left, watch=watch):
+            return frozenset(dict(source)) | frozenset(dict(left)) | _warm(watch)
         case Removing():
             return frozenset()
+
+
+def _warm(watch: Watch | None) -> frozenset[str]:
+    return frozenset(dict(watch.previous)) if watch is not None else frozenset()
 
 
 def run_of(phase: Phase) -> Run | None:

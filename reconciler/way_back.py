@@ -25,7 +25,7 @@ def give_up(phase: Moving, facts: Facts, because: Because, *, urgent: bool, guil
     checks = facts.checks if _by_checks(because, facts) else ""
     refusal = Refusal(run.target, tuple(sorted(guilty or run.candidates)), *because, facts.now, run.policy, checks)
     if isinstance(phase, Warming):
-        return Step(Settled(run.source), because, refusal)
+        return Step(Settled(run.source, run.watch), because, refusal)
     return Step(back(run, facts, because, urgent=urgent), because, refusal)
 
 
@@ -41,7 +41,8 @@ def take_back(settled: Settled, watch: Watch, facts: Facts, because: Because, *,
 def back(run: Run, facts: Facts, because: Because, *, urgent: bool) -> Reverting:
     """On the way back, or, with nothing to hurry, waiting until S can carry the load."""
     at_once = (urgent and not _can_wait(run.source, run.policy, facts)) or run.fraction == 0
-    return Reverting(run.source, facts.now, run.split, at_once, *because, leaving=None if at_once else run)
+    leaving = None if at_once else run
+    return Reverting(run.source, facts.now, run.split, at_once, *because, leaving=leaving, watch=run.watch)
 
 
 def _can_wait(source: Split, policy: RolloutPolicy, facts: Facts) -> bool:
@@ -54,7 +55,9 @@ def reverting(phase: Reverting, facts: Facts) -> Step:
     if not phase.carried:
         return _awaiting_capacity(phase, facts)
     if facts.acknowledged:
-        return Step(Settled(phase.source), ("Acknowledged", f"Envoy is back at {describe(phase.source)}"))
+        return Step(
+            Settled(phase.source, phase.watch), ("Acknowledged", f"Envoy is back at {describe(phase.source)}")
+        )
     return Step(phase, ("AwaitingAcknowledgement", "Envoy has not acknowledged the way back yet"))
 
 
