@@ -20,6 +20,7 @@ from console.shapes import (
     Status,
     SyncOutcome,
 )
+from spec.problem import is_unsaid
 
 CLOCK = "%H:%M:%S"
 MOST_NAMED = 5
@@ -210,6 +211,8 @@ def print_problems(problems: Iterable[ProblemShape]) -> None:
         )
         out().print(head + Text(f"  {problem.field}" if problem.field else ""), soft_wrap=True)
         prose(problem.message, 4)
+        if is_unsaid(problem.found, problem.message):
+            prose(f"found: {problem.found}", 4)
         if problem.allowed and problem.allowed not in problem.message:
             prose(f"allowed: {_allowed(problem)}", 4)
 

@@ -33,7 +33,8 @@ def find_directory(repository: Repository, scope: Scope, path: str, *keys: str) 
     """Like `find`, for a folder."""
     found = find(repository, scope, path, *keys)
     if found is not None and found.kind == "file":
-        scope.error(f"`{scope.name(*keys)}` must be a folder, and `{found.path}` is a file.", *keys, found=path)
+        message = f"`{scope.name(*keys)}` must be a folder, and `{found.path}` is a file."
+        scope.error(message, *keys, found=path, allowed="a folder")
         return None
     return found
 

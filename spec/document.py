@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import yaml
 
-from spec.problem import Problem
+from spec.problem import NOT_SHOWN, Problem
+from spec.quoting import is_private, quotable
 from spec.tree import MAX_DEPTH, MAX_NODES, Node, Refused, Tree, grow
 
 MAX_BYTES = 1024 * 1024
@@ -61,13 +62,15 @@ def parse(file: str, blob: bytes) -> Document:
     """Parse one file; what is wrong with it is in `problems`, and a duplicate key still leaves `data`."""
     if len(blob) > MAX_BYTES:
         message = f"This file has {len(blob)} bytes and at most {MAX_BYTES} are read: split it."
-        return Document(file, blob.decode("utf-8", "replace"), None, (Problem(file, 0, 0, "", message),))
+        problem = Problem(file, 0, 0, "", message, f"{len(blob)} bytes", f"at most {MAX_BYTES} bytes")
+        return Document(file, blob.decode("utf-8", "replace"), None, (problem,))
     try:
         text = blob.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = blob.count(b"\n", 0, error.start) + 1
         message = f"This is not UTF-8 text (byte {error.start}): save the file as UTF-8."
-        return Document(file, blob.decode("utf-8", "replace"), None, (Problem(file, line, 1, "", message),))
+        problem = Problem(file, line, 1, "", message, allowed="UTF-8 text")
+        return Document(file, blob.decode("utf-8", "replace"), None, (problem,))
     return _parse(file, protect(text))
 
 
@@ -86,8 +89,8 @@ def show(value: object, path: Path = ()) -> str:
     match value:
         case None:
             return ""
-        case _ if "environment_variables" in path:
-            return "(not shown)"
+        case _ if is_private(path):
+            return NOT_SHOWN
         case bool():
             return "true" if value else "false"
         case dict():
@@ -95,7 +98,7 @@ def show(value: object, path: Path = ()) -> str:
         case list():
             return "a list"
         case _:
-            return _shorten(re.sub(r"://[^/@\s]+@", "://***@", expose(str(value))))
+            return _shorten(re.sub(r"://[^/\s]+@", "://***@", expose(str(value))))
 
 
 def _shorten(text: str, limit: int = 80) -> str:
@@ -107,7 +110,8 @@ def _parse(file: str, text: str) -> Document:
     try:
         tree = grow(text)
     except Refused as refused:
-        return Document(file, text, None, (Problem(file, refused.line, refused.column, "", refused.message),))
+        found = show(quotable(text, refused.line))
+        return Document(file, text, None, (Problem(file, refused.line, refused.column, "", refused.message, found),))
     except yaml.YAMLError as error:
         return Document(file, text, None, (_syntax_problem(file, text, error),))
     return Document(file, text, tree.root.data, _duplicates(file, tree))
@@ -121,6 +125,8 @@ def _duplicates(file: str, tree: Tree) -> tuple[Problem, ...]:
             column,
             show(name),
             f"The key `{show(name)}` is here twice (first on line {first}): keep one.",
+            show(name),
+            "each key once",
         )
         for name, line, column, first in tree.duplicates
     )
@@ -130,11 +136,10 @@ def _syntax_problem(file: str, text: str, error: yaml.YAMLError) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
     message = f"This is not valid YAML: {show(what)}. Mend the syntax near this place."
-    if mark is not None:
-        return Problem(file, mark.line + 1, mark.column + 1, "", message)
     position = getattr(error, "position", None)
     line = text.count("\n", 0, position) + 1 if isinstance(position, int) else 1
-    return Problem(file, line, 1, "", message)
+    line, column = (mark.line + 1, mark.column + 1) if mark is not None else (line, 1)
+    return Problem(file, line, column, "", message, show(quotable(text, line)), "valid YAML")
 
 
 def _descend(node: Node, path: Path, *, key: bool) -> Mark:

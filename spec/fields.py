@@ -25,14 +25,14 @@ _TRUE = frozenset({"t", "true", "on", "y", "yes", "1"})
 _FALSE = frozenset({"f", "false", "off", "n", "no", "0"})
 
 
-def reject(message: str, allowed: str = "", kind: str = "loader") -> PydanticCustomError:
+def reject(message: str, allowed: str = "", kind: str = "loader", found: object = None) -> PydanticCustomError:
     """Make an error for one field.
 
     `kind` is `loader` where Azure's loader refuses too, `service` where only Azure's service does, and
-    `headgate` where only Headgate does.
+    `headgate` where only Headgate does. `found` is what is said to be found where that is not the whole value.
     """
     escaped = message.replace("{", "{{").replace("}", "}}")
-    return PydanticCustomError(kind, escaped, {"allowed": allowed})
+    return PydanticCustomError(kind, escaped, {"allowed": allowed, "found": found})
 
 
 class Strict(BaseModel):
@@ -56,7 +56,7 @@ class Strict(BaseModel):
     def reject_null(cls, value: object) -> object:
         """Refuse `key:` without a value, as Azure does."""
         if value is None:
-            raise reject("is empty: give it a value or delete the key.")
+            raise reject("is empty: give it a value or delete the key.", "a value")
         return value
 
 

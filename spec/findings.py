@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from spec.catalog import Note
-from spec.document import Document, Path
+from spec.document import Document, Path, show
 from spec.near import listing, suggestion
 from spec.problem import Problem
 
@@ -20,9 +20,9 @@ class Findings:
     assets: set[tuple[str, str]] = field(default_factory=set)
     """Kind and name of the models and environments that it refers to."""
 
-    def line_error(self, file: str, line: int, message: str, column: int = 1) -> None:
+    def line_error(self, file: str, line: int, message: str, *, found: str = "", allowed: str = "") -> None:
         """Note an error at a line of a file that is not YAML."""
-        self.problems.append(Problem(file, line, column, "", message))
+        self.problems.append(Problem(file, line, 1, "", message, show(found), allowed))
 
 
 @dataclass(slots=True)
@@ -51,13 +51,28 @@ class Scope:
         self.findings.paths.add(document.file)
         return Scope(document, self.findings, (), self.notes, doubtful)
 
+    def value(self, *keys: str | int) -> object:
+        """What the document has at a field below this scope; None where it has nothing there."""
+        found: object = self.document.data
+        for key in (*self.prefix, *keys):
+            if isinstance(found, dict):
+                found = found.get(key)
+            else:
+                found = found[key] if isinstance(found, list) and isinstance(key, int) else None
+        return found
+
     def doubts(self, *keys: str | int) -> bool:
         """Whether a field below this scope, or what it is in, was wrong or is misspelt."""
         path = (*self.prefix, *keys)
         return any(path[:end] in self.doubtful for end in range(1, len(path) + 1)) if self.doubtful else False
 
     def error(self, message: str, *keys: str | int, found: object = None, allowed: str = "") -> None:
-        """Note an error at a field below this scope, unless its value holds an unfilled placeholder."""
+        """Note an error at a field below this scope, unless its value holds an unfilled placeholder.
+
+        Without `found` it is the field's own value, where that is one word or number.
+        """
+        value = self.value(*keys) if keys and found is None else None
+        found = found if value is None or isinstance(value, dict | list) else value
         problem = self.document.problem((*self.prefix, *keys), message, found=found, allowed=allowed)
         if (problem.line, problem.column) not in {(said.line, said.column) for said in self.document.problems}:
             self.findings.problems.append(problem)

@@ -84,7 +84,7 @@ def _problem(document: Document, path: Path, name: str, values: Mapping[str, str
     hint = suggestion(name, values) or (f" Listed: {listing(values)}." if values else "")
     message = (
         f"{_subject(document, path, name)}: list `{name}` below `values:` in a YAML file with `kind: values`, "
-        f"or write the value here.{hint}"
+        f"or write a value here.{hint}"
     )
-    problem = document.problem(path, message, allowed=", ".join(sorted(values)))
+    problem = document.problem(path, message, allowed=", ".join(sorted(values)) or "a value")
     return replace(problem, field=expose(problem.field), found=name)

@@ -1,5 +1,6 @@
 """What is wrong in a repository, said so that a person can mend it."""
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,4 +35,14 @@ class Problem:
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         field = f" {self.field}:" if self.field else ""
-        return f"{where}:{field} {self.message}"
+        found = f" Found: {self.found}." if is_unsaid(self.found, self.message) else ""
+        return f"{where}:{field} {self.message}{found}"
+
+
+NOT_SHOWN = "(not shown)"
+"""What is found where it may be a secret."""
+
+
+def is_unsaid(found: str, message: str) -> bool:
+    """Whether a person who reads the message does not know yet what was found: a whole word of it does not say it."""
+    return found not in ("", NOT_SHOWN) and not re.search(rf"(?<!\w){re.escape(found)}(?!\w)", message)

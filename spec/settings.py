@@ -138,7 +138,12 @@ def read_values(document: Document) -> tuple[Mapping[str, str], tuple[Problem, .
     if fields is None or document.problems:
         return {}, (*document.problems, *problems)
     wrong = tuple(
-        document.problem(("values", name), f"`values.{name}` must be text, a number, true or false.", allowed="text")
+        document.problem(
+            ("values", name),
+            f"`values.{name}` must be text, a number, true or false.",
+            found=value,
+            allowed="text, a number, true or false",
+        )
         for name, value in fields.values.items()
         if not isinstance(value, str | int | float)
     )

@@ -16,11 +16,11 @@ from spec.problem import Problem
 M = TypeVar("M", bound=BaseModel)
 
 _UNKNOWN = ("extra_forbidden", "invalid_key")
-_SHAPE_MESSAGES = {
-    "dict_type": "must be a mapping.",
-    "list_type": "must be a list.",
-    "model_type": "must be a mapping.",
-    "model_attributes_type": "must be a mapping.",
+_SHAPES = {
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
 }
 
 
@@ -65,13 +65,15 @@ def _problem(model: type[BaseModel], document: Document, details: ErrorDetails) 
         case "missing":
             return document.problem(path, f"{subject} is missing and required: add it.", allowed="a value")
         case kind:
-            words = _SHAPE_MESSAGES.get(kind, details["msg"])
-            allowed = str(details.get("ctx", {}).get("allowed", ""))
+            told = details.get("ctx", {})
+            shape = _SHAPES.get(kind, "")
+            words = f"must be {shape}." if shape else details["msg"]
+            allowed = shape or str(told.get("allowed", ""))
+            found = told.get("found")
             hint = _hint(details["input"], allowed)
             is_key = details["loc"][-1:] == ("[key]",)
-            return document.problem(
-                path, f"{subject} {words}{hint}", found=details["input"], allowed=allowed, key=is_key
-            )
+            found = details["input"] if found is None else found
+            return document.problem(path, f"{subject} {words}{hint}", found=found, allowed=allowed, key=is_key)
 
 
 def _hint(found: object, allowed: str) -> str:

@@ -43,7 +43,8 @@ class InlineModel(Strict):
     def check_name(self) -> "InlineModel":
         """Refuse a version of nothing, as Azure does."""
         if "version" in self.model_fields_set and not self.name:
-            raise reject("has a `version` and no `name`: give it a name, or leave the version out.", "name")
+            message = "has a `version` and no `name`: give it a name, or leave the version out."
+            raise reject(message, "name", found=f"version: {self.version}")
         return self
 
 
@@ -102,6 +103,7 @@ class InlineEnvironment(Strict):
             raise reject(
                 "is a conda environment itself (`channels`, `dependencies`): put it below the key `conda_file`.",
                 "image, build, conda_file",
+                found=", ".join(sorted(map(str, data))),
             )
         return data
 

@@ -37,8 +37,10 @@ class RequestLogging(Strict):
 
 
 def _few(found: dict[str, Collection]) -> dict[str, Collection]:
-    if len(set(found) - _PAYLOAD) > MAX_COLLECTIONS:
-        raise reject(f"may have {MAX_COLLECTIONS} collections at most.", f"{MAX_COLLECTIONS} collections", "service")
+    count = len(set(found) - _PAYLOAD)
+    if count > MAX_COLLECTIONS:
+        message, most = f"may have {MAX_COLLECTIONS} collections at most.", f"{MAX_COLLECTIONS} collections"
+        raise reject(message, most, "service", f"{count} collections")
     return found
 
 

@@ -106,10 +106,12 @@ class ScaleFields(Strict):
     @model_validator(mode="after")
     def check(self) -> "ScaleFields":
         """Refuse limits that contradict each other, and limits beside `default`, which has none."""
-        if self.type == "default" and self.model_fields_set - {"type"}:
-            raise reject("of type `default` takes no other key: use `type: target_utilization`.", "type")
+        if self.type == "default" and (others := self.model_fields_set - {"type"}):
+            message = "of type `default` takes no other key: use `type: target_utilization`."
+            raise reject(message, "type", found=", ".join(sorted(others)))
         if self.min_instances > self.max_instances:
-            raise reject("has min_instances above max_instances.", "min_instances <= max_instances", "service")
+            found = f"min_instances: {self.min_instances}, max_instances: {self.max_instances}"
+            raise reject("has min_instances above max_instances.", "min_instances <= max_instances", "service", found)
         return self
 
 
@@ -159,7 +161,7 @@ class ManagedRequestSettings(RequestSettings):
 
 def _managed_scale(settings: ScaleFields) -> ScaleFields:
     if settings.type != "default":
-        raise reject("of a managed deployment can only be `type: default`.", "default", "service")
+        raise reject("of a managed deployment can only be `type: default`.", "default", "service", settings.type)
     return settings
 
 

@@ -26,7 +26,9 @@ AuthMode = Annotated[str, choice("key", "aml_token", casing=snake), BeforeValida
 
 def _one(identities: list[dict[str, str]]) -> list[dict[str, str]]:
     if len(identities) > 1:
-        raise reject("may have one user-assigned identity at most.", "one identity")
+        raise reject(
+            "may have one user-assigned identity at most.", "one identity", found=f"{len(identities)} identities"
+        )
     return identities
 
 
@@ -44,21 +46,25 @@ class Identity(Strict):
 
 
 def _traffic(traffic: dict[str, int]) -> dict[str, int]:
-    total = sum(traffic.values())
+    total, found = sum(traffic.values()), _written(traffic)
     if total > _WHOLE:
-        raise reject(f"adds up to {total} percent: it must be 0 or 100.", "a sum of 0 or 100")
+        raise reject(f"adds up to {total} percent: it must be 0 or 100.", "a sum of 0 or 100", found=found)
     if any(share < 0 for share in traffic.values()):
-        raise reject("has a negative share: every share is from 0 to 100.", "0 to 100", "service")
+        raise reject("has a negative share: every share is from 0 to 100.", "0 to 100", "service", found)
     if total not in (0, _WHOLE):
-        raise reject(f"adds up to {total} percent: it must be 0 or 100.", "a sum of 0 or 100", "service")
+        raise reject(f"adds up to {total} percent: it must be 0 or 100.", "a sum of 0 or 100", "service", found)
     return {name: share for name, share in traffic.items() if share}
+
+
+def _written(shares: dict[str, int]) -> str:
+    return ", ".join(f"{name}: {share}" for name, share in shares.items())
 
 
 def _mirror(mirror: dict[str, int]) -> dict[str, int]:
     if len(mirror) > 1:
-        raise reject("may name one deployment only.", "one deployment", "service")
+        raise reject("may name one deployment only.", "one deployment", "service", _written(mirror))
     if any(not 0 <= share <= MAX_MIRROR for share in mirror.values()):
-        raise reject(f"must be from 0 to {MAX_MIRROR} percent.", f"0 to {MAX_MIRROR}", "service")
+        raise reject(f"must be from 0 to {MAX_MIRROR} percent.", f"0 to {MAX_MIRROR}", "service", _written(mirror))
     return {name: share for name, share in mirror.items() if share}
 
 

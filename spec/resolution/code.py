@@ -21,11 +21,12 @@ def resolve(ground: Ground, scope: Scope, fields: CodeConfiguration) -> Code | N
     written = fields.scoring_script
     for key, value in (("code", fields.code), ("scoring_script", written)):
         if not value and not scope.doubts(key):
-            scope.error(f"`code_configuration.{key}` is missing and required: add it.", found=None)
+            allowed = "a folder" if key == "code" else "a script in the folder"
+            scope.error(f"`code_configuration.{key}` is missing and required: add it.", key, allowed=allowed)
     script = posixpath.normpath(written)
     if script.startswith(("/", "..")):
         message = "`scoring_script` leaves the code folder: name a script within it."
-        scope.error(message, "scoring_script", found=written)
+        scope.error(message, "scoring_script", found=written, allowed="a script in the folder")
     artifact = artifacts.find_directory(ground.repository, scope, fields.code, "code") if fields.code else None
     if artifact is None or not written or script.startswith(("/", "..")):
         return None

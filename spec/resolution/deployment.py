@@ -108,7 +108,7 @@ def _check_variables(scope: Scope, fields: Deployment) -> None:
     for name, value in pairs(fields.environment_variables):
         if not name or "=" in name or "\0" in name + value:
             message = "The name of a variable is not empty and has no `=`, and neither name nor value has a NUL."
-            scope.error(message, "environment_variables", name)
+            scope.error(message, "environment_variables", name, allowed="a name without `=`, a value without NUL")
 
 
 def _probe(fields: ProbeSettings) -> Probe:

@@ -92,7 +92,7 @@ def _clash(ground: Ground, findings: Findings, clash: tuple[str, str, str]) -> N
         findings.paths.add(path)
         name = str(document.mapping.get("name", ""))
         message = f"The {kind} `{name}` is declared by this file and by `{other}`: keep one, or rename one."
-        findings.problems.append(document.problem(("name",), message, found=name))
+        findings.problems.append(document.problem(("name",), message, found=name, allowed="a name of its own"))
 
 
 def _orphans(ground: Ground, name: str, found: tuple[Members, list[str]], findings: Findings) -> None:

@@ -15,6 +15,7 @@ from spec.salvage import read as read_fields
 
 _STANDARD = (("/", 5001), ("/", 5001), ("/score", 5001))
 """Routes of the inference server: an `inference_config` that says just this is nothing special."""
+PIP_INSTALLS = "a requirement that pip installs"
 _CONTENT = ("conda_file", "image", "build")
 
 
@@ -71,7 +72,8 @@ def _at_path(ground: Ground, scope: Scope, written: str) -> Setting | None:
     if artifact is None:
         return None
     if artifact.kind == "directory":
-        scope.error("`environment` must name a YAML file, and this is a folder.", found=written)
+        message = "`environment` must name a YAML file, and this is a folder."
+        scope.error(message, found=written, allowed="file:PATH of a YAML file")
         return None
     return _from_file(ground, scope, artifact.path, written)
 
@@ -87,9 +89,12 @@ def _from_file(ground: Ground, scope: Scope, path: str, label: str) -> Setting |
 def describe(ground: Ground, scope: Scope, fields: InlineEnvironment, label: str) -> Setting | None:
     """The environment that the fields describe, at a place of a document; None too where it is in doubt."""
     if fields.os_type == "windows":
-        scope.error("`os_type` is windows, and only linux is served: remove it.", "os_type", found="windows")
+        message = "`os_type` is windows, and only linux is served: remove it."
+        scope.error(message, "os_type", found="windows", allowed="linux")
     if fields.image and fields.build is not None:
-        scope.error("An environment has `image` or `build`, not both: keep one.", "build", allowed="image or build")
+        found = f"image: {fields.image}, build: {fields.build.path}"
+        message = "An environment has `image` or `build`, not both: keep one."
+        scope.error(message, "build", found=found, allowed="image or build")
         return None
     if not fields.image and fields.build is None and not fields.conda_file:
         if not any(scope.doubts(key) for key in _CONTENT):
@@ -116,7 +121,12 @@ def _built(ground: Ground, scope: Scope, build: Build, base: Environment) -> Set
         return None
     dockerfile = posixpath.normpath(posixpath.join(folder.path, build.dockerfile_path))
     if dockerfile not in ground.repository.entries:
-        inner.error(f"There is no Dockerfile at `{dockerfile}`.", "dockerfile_path", found=build.dockerfile_path)
+        inner.error(
+            f"There is no Dockerfile at `{dockerfile}`.",
+            "dockerfile_path",
+            found=build.dockerfile_path,
+            allowed="a file in the folder",
+        )
         return None
     context = BuildContext(folder, build.dockerfile_path)
     return Setting(replace(base, build=context), "its environment is a Docker `build`")
@@ -152,13 +162,15 @@ def translate(ground: Ground, scope: Scope, written: object) -> conda.Translatio
     if isinstance(written, dict):
         return _checked(scope, conda.translate(written, has_conda=ground.conda), ("conda_file",))
     if not isinstance(written, str):
-        scope.error("`conda_file` must be a path or a conda environment.", "conda_file", found=written)
+        message = "`conda_file` must be a path or a conda environment."
+        scope.error(message, "conda_file", found=written, allowed="a path or a conda environment")
         return None
     artifact = artifacts.find(ground.repository, scope, written, "conda_file")
     if artifact is None:
         return None
     if artifact.kind == "directory":
-        scope.error("`conda_file` must be a file, and this is a folder.", "conda_file", found=written)
+        message = "`conda_file` must be a file, and this is a folder."
+        scope.error(message, "conda_file", found=written, allowed="a file")
         return None
     return read(ground, scope, artifact.path)
 
@@ -176,7 +188,7 @@ def read(ground: Ground, scope: Scope, path: str) -> conda.Translation | None:
     if text is None:
         scope.findings.line_error(path, 0, "This is not a text file of at most 1 MiB.")
         return None
-    return _checked_lines(scope, path, conda.parse_requirements(text))
+    return _checked_lines(scope, path, text)
 
 
 def _translated(ground: Ground, scope: Scope) -> conda.Translation:
@@ -186,15 +198,16 @@ def _translated(ground: Ground, scope: Scope) -> conda.Translation:
 def _checked(scope: Scope, translation: conda.Translation, prefix: tuple[str, ...]) -> conda.Translation | None:
     for field, message in translation.errors:
         keys = [int(part) if part.isdecimal() else part for part in field.split(".") if part]
-        scope.error(message, *prefix, *keys)
+        scope.error(message, *prefix, *keys, allowed=PIP_INSTALLS)
     return None if translation.errors else translation
 
 
-def _checked_lines(scope: Scope, path: str, translation: conda.Translation) -> conda.Translation | None:
+def _checked_lines(scope: Scope, path: str, text: str) -> conda.Translation | None:
+    translation, lines = conda.parse_requirements(text), text.splitlines()
     scope.findings.paths.add(path)
     for field, message in translation.errors:
-        number = field.removeprefix("line ")
-        scope.findings.line_error(path, int(number) if number.isdecimal() else 1, message)
+        number = int(field.removeprefix("line "))
+        scope.findings.line_error(path, number, message, found=lines[number - 1].strip(), allowed=PIP_INSTALLS)
     return None if translation.errors else translation
 
 

@@ -18,7 +18,7 @@ def check(ground: Ground, scope: Scope, model: Model) -> bool:
     if is_model(ground, model):
         return True
     message = "`type` is mlflow_model, so `path` must be a folder with a file `MLmodel` in it."
-    scope.error(message, found=model.artifact.path)
+    scope.error(message, found=model.artifact.path, allowed="a folder with a file `MLmodel` in it")
     return False
 
 
@@ -29,7 +29,7 @@ def environment(ground: Ground, scope: Scope, model: Model) -> Setting | None:
         if path in ground.repository.entries:
             return _read(ground, scope, path)
     message = "`environment` is missing, and the MLflow model has neither conda.yaml nor requirements.txt: add one."
-    scope.error(message)
+    scope.error(message, allowed="conda.yaml or requirements.txt in the model's folder")
     return None
 
 

@@ -20,7 +20,8 @@ def resolve(ground: Ground, scope: Scope, written: str | InlineModel) -> Model |
     if isinstance(written, InlineModel):
         return describe(ground, scope, written)
     if references.is_remote(written):
-        scope.error(f"`model` names files that live in Azure: {_ADVICE}", found=written)
+        message = f"`model` names files that live in Azure: {_ADVICE}"
+        scope.error(message, found=written, allowed="a mapping with a relative path")
         return None
     reference = references.read(written, "model")
     if reference is None or reference.kind != "model":
@@ -46,7 +47,8 @@ def describe(ground: Ground, scope: Scope, fields: InlineModel) -> Model | None:
     """The model that the fields describe, at a place of a document; None too where its type is in doubt."""
     unfit = _unfit(fields.name, fields.version)
     if unfit:
-        scope.error(f"`{unfit}` becomes part of a path, so it may have no `/` and be neither `.` nor `..`.", unfit)
+        message = f"`{unfit}` becomes part of a path, so it may have no `/` and be neither `.` nor `..`."
+        scope.error(message, unfit, found=getattr(fields, unfit), allowed="a name without a slash")
     artifact = _artifact(ground, scope, fields)
     if artifact is None or unfit or scope.doubts("type"):
         return None
@@ -57,10 +59,12 @@ def describe(ground: Ground, scope: Scope, fields: InlineModel) -> Model | None:
 def _artifact(ground: Ground, scope: Scope, fields: InlineModel) -> Artifact | None:
     if not fields.path:
         if not scope.doubts("path"):
-            scope.error("`path` is missing: name the model's file or folder, relative to this YAML file.", found=None)
+            message = "`path` is missing: name the model's file or folder, relative to this YAML file."
+            scope.error(message, "path", allowed="a file or folder")
         return None
     if references.is_remote(fields.path) or fields.path.startswith("azureml:"):
-        scope.error(f"`path` names files that live in Azure: {_ADVICE}", "path", found=fields.path)
+        message = f"`path` names files that live in Azure: {_ADVICE}"
+        scope.error(message, "path", found=fields.path, allowed="a relative `path`")
         return None
     return artifacts.find(ground.repository, scope, fields.path, "path")
 

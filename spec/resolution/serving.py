@@ -59,7 +59,8 @@ def server(
             "`code_configuration` is missing: name the folder with the code and its entry script. "
             "Only a model of `type: mlflow_model` serves without code."
         )
-        scope.error(message, found=None, allowed="code_configuration, or model.type mlflow_model")
+        allowed = "a mapping with code and scoring_script, or model.type mlflow_model"
+        scope.error(message, "code_configuration", allowed=allowed)
     return None
 
 
@@ -93,7 +94,8 @@ def setting(
         return mlflow.environment(ground, scope.below("model"), model) if is_right else None
     if (model is not None or not _asks(scope, fields.model, "model")) and not scope.doubts("environment"):
         message = "`environment` is missing: refer to one, or write one with `conda_file` or `image`."
-        scope.error(message, allowed="azureml:NAME:VERSION, or a mapping with conda_file, image or build")
+        allowed = "azureml:NAME:VERSION, or a mapping with conda_file, image or build"
+        scope.error(message, "environment", allowed=allowed)
     return None
 
 

@@ -10,6 +10,8 @@ from spec.quantity import amount, cores, size
 from spec.release import InstanceType
 from spec.resolution.ground import Ground
 
+_SUCH = {"cpu": "2 or 500m", "memory": "512Mi or 2Gi", "gpu": "1"}
+
 
 def resolve(ground: Ground, scope: Scope, fields: Deployment) -> InstanceType | None:
     """The size of one replica, or None with problems."""
@@ -47,9 +49,8 @@ def _limited(scope: Scope, base: InstanceType, resources: Resources) -> Instance
         read = readers[key](written)
         if read is None:
             spelt = "nvidia.com/gpu" if key == "gpu" else key
-            scope.error(
-                f"`{written}` is no amount of {spelt}: write it as Kubernetes does.", kind, spelt, found=written
-            )
+            message = f"`{written}` is no amount of {spelt}: write it as Kubernetes does, such as {_SUCH[key]}."
+            scope.error(message, kind, spelt, found=written, allowed=_SUCH[key])
             is_good = False
         else:
             base = _with(base, key, read)

@@ -16,14 +16,22 @@ def check(scope: Scope, fields: Endpoint, names: list[str]) -> None:
                 message = f"`{key}` names the deployment `{name}`, which no file declares.{hint}"
                 scope.error(message, key, name, found=name, allowed=", ".join(sorted(names)))
         if len({name.lower() for name in found}) < len(found):
-            scope.error(f"`{key}` names a deployment twice, in capitals and not: keep one.", key)
+            message = f"`{key}` names a deployment twice, in capitals and not: keep one."
+            scope.error(message, key, found=", ".join(found), allowed="each deployment once")
     taken = {name.lower() for name in live}
     for name in mirror:
         if name.lower() in taken:
             message = (
                 f"The deployment `{name}` takes live traffic, so it cannot be the mirror's target: choose another."
             )
-            scope.error(message, "mirror_traffic", name, found=name)
+            free = [other for other in sorted(names) if other not in taken]
+            scope.error(
+                message,
+                "mirror_traffic",
+                name,
+                found=name,
+                allowed=", ".join(free) or "a deployment without live traffic",
+            )
 
 
 def _named(scope: Scope, key: str, shares: dict[str, int]) -> list[str]:

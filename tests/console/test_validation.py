@@ -73,6 +73,19 @@ def test_every_problem_is_printed_with_its_place(run: Run, folder: Path) -> None
     assert "traffic" in found.out
 
 
+def test_what_was_found_is_printed_where_the_message_does_not_say_it(run: Run, folder: Path) -> None:
+    text = DEPLOYMENT.replace("instance_count: 1", "instance_count: 51")
+    (folder / "blue.yml").write_text(f"{text}environment_variables: [TOKEN=hunter2]\n")
+    (folder / "endpoint.yml").write_text(f"{ENDPOINT}mirror_traffic: {{green: 77}}\n")
+    found = run("validate", str(folder))
+    assert "    `instance_count` must be from 1 to 50.\n    found: 51\n" in found.out
+    assert "    `mirror_traffic` must be from 0 to 50 percent.\n    found: green: 77\n" in found.out
+    assert "hunter2" not in found.out + run("validate", str(folder), "--json").out
+    (folder / "endpoint.yml").write_text(ENDPOINT.replace("auth_mode: key", "auth_mode: keys"))
+    lines = run("validate", str(folder)).out.splitlines()
+    assert lines[lines.index("    found: keys") - 1].endswith("Did you mean `key`?")
+
+
 def test_json_has_exactly_the_promised_keys(run: Run, folder: Path) -> None:
     (folder / "endpoint.yml").write_text(ENDPOINT.replace("traffic", "trafic"))
     found = run("validate", str(folder), "--format", "json")

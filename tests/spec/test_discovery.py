@@ -303,7 +303,7 @@ class TestPlaceholders:
         assert problem.is_error
         assert problem.message == (
             "`<MY_VALUE>` looks like a placeholder, and has no value: list `MY_VALUE` below `values:` "
-            "in a YAML file with `kind: values`, or write the value here."
+            "in a YAML file with `kind: values`, or write a value here."
         )
         again = loaded({**files, "v.yml": f"kind: values\nvalues: {{MY_VALUE: {value}}}\n"}).catalog
         assert (again.problems, set(again.endpoints)) == ((), {"shop"})

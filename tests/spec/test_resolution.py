@@ -84,7 +84,7 @@ class TestModels:
             ("{path: deep}", "blue.yml:4:15: model.path:", "contains the symlink `deep/link`"),
             ("{name: a/b, path: model}", "blue.yml:4:15: model.name:", "part of a path"),
             ("{name: .., path: model}", "blue.yml:4:15: model.name:", "part of a path"),
-            ("{name: x}", "blue.yml:4:8: model:", "`path` is missing"),
+            ("{name: x}", "blue.yml:4:8: model.path:", "`path` is missing"),
         ],
     )
     def test_what_is_wrong(self, loaded: Build, written: str, where: str, words: str) -> None:
