@@ -36,10 +36,19 @@ def choose(document: Document, head: Head | None) -> type[ManagedDeployment] | t
     Otherwise each field of the kind that is meant would be a problem beside the one that explains them all.
     """
     written = document.mapping.get("type")
-    is_meant = written is None and head is not None and isinstance(head.fields, KubernetesEndpoint)
+    is_meant = (written is None or _is_capital(written)) and head is not None and _is_kubernetes(head)
     if isinstance(written, str) and snake(written) not in _KINDS:
         is_meant = near(written, _KINDS) == "kubernetes"
     return KubernetesDeployment if is_meant else deployment_type(dict(document.mapping))
+
+
+def _is_kubernetes(head: Head) -> bool:
+    return isinstance(head.fields, KubernetesEndpoint)
+
+
+def _is_capital(written: object) -> bool:
+    """Whether a `type` says kubernetes in capitals, which means managed to Azure's loader."""
+    return isinstance(written, str) and written != "kubernetes" and snake(written) == "kubernetes"
 
 
 def check(scope: Scope, fields: Deployment, head: Head | None) -> None:
@@ -47,14 +56,18 @@ def check(scope: Scope, fields: Deployment, head: Head | None) -> None:
     if head is None:
         return
     endpoint = head.fields
-    is_kubernetes = isinstance(endpoint, KubernetesEndpoint)
-    kind = "kubernetes" if scope.document.mapping.get("type") == "kubernetes" else "managed"
+    is_kubernetes = _is_kubernetes(head)
+    written = scope.document.mapping.get("type")
+    kind = "kubernetes" if written == "kubernetes" else "managed"
     is_known = not head.scope.doubts("compute") and not scope.doubts("type")
     if is_known and (kind == "kubernetes") != is_kubernetes:
         allowed = "kubernetes" if is_kubernetes else "managed"
         why = "has a `compute`" if is_kubernetes else "has no `compute`"
-        message = f"The endpoint `{endpoint.name}` {why}, so `type` must be {allowed}, and it is {kind}."
-        scope.error(message, "type", found=kind, allowed=allowed)
+        found = (
+            f"`{written}`, which Azure takes for managed: write it in small letters" if _is_capital(written) else kind
+        )
+        message = f"The endpoint `{endpoint.name}` {why}, so `type` must be {allowed}, and it is {found}."
+        scope.error(message, "type", found=written or kind, allowed=allowed)
     if is_kubernetes and len(endpoint.name) + len(fields.name) > MAX_KUBERNETES_NAME:
         message = f"On Kubernetes the names of endpoint and deployment have {MAX_KUBERNETES_NAME} characters at most."
         scope.error(message, "name", found=fields.name, allowed=f"{MAX_KUBERNETES_NAME} characters together")
