@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from runtime.layout import Layout
 from spec.release import Recipe, Server
+from spec.variables import ENTRY_SCRIPT, MODEL_FOLDER, unsettable
 
 LOOPBACK = "127.0.0.1"
 GUNICORN_CONF = "gunicorn_conf.py"
@@ -15,8 +16,6 @@ MLFLOW_SCRIPT = "mlflow_score.py"
 _APP = "azureml_inference_server_http.server.entry:app"
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NO_PROXY = ("127.0.0.1", "localhost", "::1")
-_RESERVED = frozenset({"AML_APP_ROOT", "AZUREML_ENTRY_SCRIPT", "AZUREML_MODEL_DIR", "SERVER_PORT", "HEALTH_PORT"})
-"""Names that the layout decides: a user's value would point at paths of Azure's own container."""
 
 MIN_WORKER_LIMIT, WORKERS_PER_CORE = 16, 4
 """Workers that Headgate starts at most, unless `WORKER_COUNT` says more: the larger of both."""
@@ -51,15 +50,12 @@ def command(recipe: Recipe, layout: Layout, python: Path, port: int) -> Launch:
 
 def environment(recipe: Recipe, layout: Layout, python: Path) -> dict[str, str]:
     """The environment of a replica without its port: Headgate's defaults, then the user's, then what must be."""
-    users = {name: value for name, value in recipe.variables if name not in _RESERVED or _may_set(recipe, name)}
+    reserved = unsettable(recipe)
+    users = {name: value for name, value in recipe.variables if name not in reserved}
     merged = {**_defaults(recipe, layout, python), **users, **_fixed(recipe, layout)}
     no_proxy = merged.get("NO_PROXY") or merged.get("no_proxy") or ""
     merged["NO_PROXY"] = merged["no_proxy"] = _with_loopback(no_proxy)
     return merged
-
-
-def _may_set(recipe: Recipe, name: str) -> bool:
-    return name == "AZUREML_ENTRY_SCRIPT" and recipe.code is None and recipe.server is not Server.MLFLOW
 
 
 def _defaults(recipe: Recipe, layout: Layout, python: Path) -> dict[str, str]:
@@ -91,11 +87,11 @@ def _fixed(recipe: Recipe, layout: Layout) -> dict[str, str]:
     }
     if recipe.server is Server.MLFLOW:
         folder = recipe.model.artifact.basename if recipe.model else ""
-        return {**fixed, "AZUREML_ENTRY_SCRIPT": MLFLOW_SCRIPT, "MLFLOW_MODEL_FOLDER": folder}
+        return {**fixed, ENTRY_SCRIPT: MLFLOW_SCRIPT, MODEL_FOLDER: folder}
     if recipe.code is None:
         return fixed
     script = PurePosixPath(recipe.code.scoring_script)
-    return {**fixed, "AZUREML_ENTRY_SCRIPT": str(script)}
+    return {**fixed, ENTRY_SCRIPT: str(script)}
 
 
 def _workers(recipe: Recipe) -> int:

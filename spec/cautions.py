@@ -1,4 +1,4 @@
-"""What is said of policies and checks that stop no endpoint."""
+"""What is said of policies, checks and variables that stops no endpoint."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +11,7 @@ from spec.policy import WarmUp
 from spec.problem import Problem, Severity
 from spec.repository import Repository
 from spec.rollout.choice import Policies, strangers, ties
+from spec.variables import unsettable
 
 MODEL_ERROR = 424
 
@@ -50,6 +51,20 @@ def unchecked(spec: EndpointSpec) -> tuple[Problem, ...]:
     if any(isinstance(step, WarmUp) for step in spec.policy.steps):
         return _bare(spec, "has a step `warmup`, which sends checks", Severity.WARNING)
     return ()
+
+
+def unset(repository: Repository, spec: EndpointSpec) -> Iterator[Problem]:
+    """Warnings on variables that Headgate sets itself, so that the file's value never reaches a replica."""
+    for one in spec.deployments:
+        reserved = unsettable(one.recipe)
+        for name in (name for name, _ in one.recipe.variables if name in reserved):
+            message = (
+                f"`{name}` is not used: Headgate sets this variable of a replica itself. "
+                "Delete it here, or give a variable of your own another name."
+            )
+            path = ("environment_variables", name)
+            problem = repository.document(one.file).problem(path, message, allowed="another name", key=True)
+            yield replace(problem, severity=Severity.WARNING)
 
 
 def mapped(spec: EndpointSpec) -> tuple[Problem, ...]:

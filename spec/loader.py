@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from spec.catalog import Catalog, EndpointSpec
-from spec.cautions import cautions, lost_checks, mapped, unchecked, unjudged
+from spec.cautions import cautions, lost_checks, mapped, unchecked, unjudged, unset
 from spec.facts import Fact, gather, is_yaml
 from spec.files import Changes, Files
 from spec.findings import Findings
@@ -51,7 +51,7 @@ class Loaded:
     """Endpoints whose own files are right, before a policy is chosen for them."""
     policies: Policies = field(default=Policies(), repr=False)
     hints: Mapping[str, tuple[Problem, ...]] = field(default_factory=dict, repr=False)
-    """Endpoint → warnings on how its policy and its deployments go together."""
+    """Endpoint → warnings on its deployments, and on how its policy goes together with them."""
 
 
 def load(
@@ -221,16 +221,19 @@ def _resolve(
     draft = replace(draft, resolved=resolved, watches=draft.watches.changed(traces))
     chosen = {*traces, *claimed}
     good = _attach(repository, draft, chosen, broken, previous)
-    draft = replace(draft, hints=_hints(draft, chosen, good))
+    draft = replace(draft, hints=_hints(repository, draft, chosen, good))
     return replace(draft, catalog=_catalog(commit, repository, draft, (good, broken), strays.problems))
 
 
-def _hints(draft: Loaded, names: Iterable[str], good: Mapping[str, EndpointSpec]) -> dict[str, tuple[Problem, ...]]:
+def _hints(
+    repository: Repository, draft: Loaded, names: Iterable[str], good: Mapping[str, EndpointSpec]
+) -> dict[str, tuple[Problem, ...]]:
     """All hints, those of the named endpoints made anew."""
     found = dict(draft.hints)
     for name in names:
         found.pop(name, None)
-        said = (*unchecked(good[name]), *mapped(good[name])) if name in good else ()
+        spec = good.get(name)
+        said = (*unchecked(spec), *mapped(spec), *unset(repository, spec)) if spec is not None else ()
         found |= {name: said} if said else {}
     return found
 

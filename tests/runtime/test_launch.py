@@ -18,7 +18,10 @@ from runtime.artifacts import Artifacts
 from runtime.launch import Launch, command
 from runtime.layout import Layout
 from runtime.layouts import Layouts
+from runtime.system import INSTALLATION, REPLICA
+from runtime.system import RELEASE as RELEASE_NAME
 from spec.release import Artifact, Code, Environment, InstanceType, Model, Probe, Recipe, ReleaseRef, Server
+from spec.variables import unsettable
 
 
 class Served(Protocol):
@@ -68,6 +71,9 @@ def option(argv: tuple[str, ...], name: str) -> str:
 
 class TestCommand:
     """The argument vector and the environment, as values."""
+
+    def test_what_tells_processes_apart_is_among_what_users_cannot_set(self) -> None:
+        assert {INSTALLATION, RELEASE_NAME, REPLICA} <= unsettable(RECIPE)
 
     def test_binds_loopback_only(self) -> None:
         argv = launch().argv
