@@ -10,6 +10,9 @@ from spec.resolution.environment import Setting
 from spec.resolution.ground import Ground
 from spec.settings import PROCESS, RUNTIMES
 
+_CONTAINERS = "`docker` or `kubernetes`"
+"""Runtimes of containers; none of them is in this version."""
+
 
 def runtime(ground: Ground, scope: Scope, compute: str) -> str | None:
     """The runtime for a compute (empty: managed), or None with problems."""
@@ -107,9 +110,9 @@ def admit(scope: Scope, server: Server, setting: Setting | None, name: str) -> b
         setting.container if setting is not None and server is Server.CONTAINER else "its model is a Triton model"
     )
     message = (
-        f"This deployment needs a container ({reason}), and this version has only the `{PROCESS}` runtime, "
-        "which installs packages and runs code: name packages by `conda_file` and code by `code_configuration`, "
-        "or leave this deployment out."
+        f"This deployment needs a container ({reason}), so the runtime to use is {_CONTAINERS}, and this version has "
+        f"only `{PROCESS}`, which installs packages and runs code. Name packages by `conda_file` and code by "
+        "`code_configuration`, or leave this deployment out until a container runtime is there."
     )
     key = "environment" if scope.document.mapping.get("environment") is not None else "model"
     scope.error(message, key, allowed="a deployment that packages and code describe")

@@ -9,6 +9,8 @@ from spec.loader import Loaded
 Build = Callable[..., Loaded]
 
 HEAD = "name: blue\nendpoint_name: shop\ninstance_type: Standard_DS3_v2\nmodel: {path: model/model.pkl}\n"
+ROUTE = "_route: {path: /x, port: 80}"
+ROUTES = f"{{liveness{ROUTE}, readiness{ROUTE}, scoring{ROUTE}}}"
 CODE = "code_configuration: {code: code, scoring_script: score.py}\n"
 
 
@@ -34,8 +36,21 @@ def test_an_environment_is_named_by_the_file_that_holds_its_packages(loaded: Bui
     assert label("{conda_file: {dependencies: [python=3.11]}}") == "the environment in blue.yml"
 
 
-def test_a_container_is_refused_with_what_works_today(loaded: Build) -> None:
-    (problem,) = loaded({"blue.yml": HEAD + CODE + "environment: {image: my/own:1}\n"}).catalog.broken["shop"]
-    assert "this version has only the `process` runtime" in problem.message
-    assert "name packages by `conda_file`" in problem.message
-    assert "docker" not in problem.message
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (HEAD + CODE + "environment: {image: my/own:1}\n", "its environment is the image `my/own:1`"),
+        (HEAD + CODE + "environment: {build: {path: docker}}\n", "its environment is a Docker `build`"),
+        (HEAD + CODE + f"environment: {{image: my/own:1, conda_file: conda.yml, inference_config: {ROUTES}}}\n",
+         "the image `my/own:1` with an `inference_config` of its own"),
+        (HEAD.replace("path: model/model.pkl", "path: model, type: triton_model"), "its model is a Triton model"),
+    ],
+)  # fmt: skip
+def test_a_container_is_refused_with_the_runtime_to_use_and_what_works_today(
+    loaded: Build, text: str, reason: str
+) -> None:
+    found = loaded({"blue.yml": text, "docker/Dockerfile": "FROM scratch\n"})
+    (problem,) = found.catalog.broken["shop"]
+    assert reason in problem.message
+    assert "the runtime to use is `docker` or `kubernetes`, and this version has only `process`" in problem.message
+    assert "Name packages by `conda_file` and code by `code_configuration`" in problem.message

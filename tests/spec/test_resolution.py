@@ -209,7 +209,7 @@ class TestEnvironments:
         [
             ("azureml:sklern-1.5:1", "blue.yml:6:14: environment:", "Did you mean `sklearn-1.5`?"),
             ("azureml:extr:1", "blue.yml:6:14: environment:", "Did you mean `extra`?"),
-            ("{image: my/own:1}", "blue.yml:6:14: environment:", "has only the `process` runtime"),
+            ("{image: my/own:1}", "blue.yml:6:14: environment:", "the runtime to use is `docker` or `kubernetes`"),
             ("file:mine.yml", "blue.yml:6:14: environment:", "`environment` names `mine.yml`, which is not"),
             ("file:docker", "blue.yml:6:14: environment:", "this is a folder"),
             (
