@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import PurePosixPath
 from typing import Protocol
@@ -164,8 +164,8 @@ class LiveService:
         return await self.samples(str(PurePosixPath(spec.file).with_name(SAMPLE)))
 
     async def events(self, query: EventQuery) -> AsyncIterator[shapes.EventShape]:
-        """Events, oldest first; with `follow` every new one until closed."""
-        if query.endpoint:
+        """Events, oldest first; with `follow` every new one until closed. Those of a removed endpoint are kept."""
+        if query.endpoint and not await self._stored(replace(query, limit=1)):
             self._memory(query.endpoint)
         fresh: asyncio.Queue[Event] = asyncio.Queue()
         silence = self.reconciler.listen(fresh.put_nowait)

@@ -1,17 +1,22 @@
 """What a running Headgate answers out of its parts."""
 
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from console.live import LiveService
-from console.service import LogQuery, MissingError
+from console.service import EventQuery, LogQuery, MissingError
+from observability.events import Event
 from reconciler.state import Known, Memory
+from reconciler.store import Store
 from runtime.logs import Logs
 from spec.release import Environment, InstanceType, Recipe, ReleaseRef, Server
 
 BLUE = ReleaseRef("iris", "blue", "3f2a9c41d0e7")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RECIPE = Recipe(Server.MLFLOW, "process", Environment("inline"), InstanceType("small", 1, 2**30))
 
 
@@ -24,6 +29,34 @@ def service(home: Path) -> LiveService:
     memory = Memory("iris", releases=(Known(BLUE, RECIPE, 1),))
     known: dict[str, object] = dict.fromkeys(LiveService.__dataclass_fields__)
     return LiveService(**{**known, "reconciler": SimpleNamespace(memories={"iris": memory}), "logs_of": logs})
+
+
+@pytest.fixture
+async def remembered(service: LiveService, home: Path) -> AsyncIterator[LiveService]:
+    """Events of `gone`, which was removed, and none of `iris`, which is there."""
+    store = Store(f"sqlite:///{home / 'memory.db'}")
+    store.migrate()
+    removed = [Event(NOW, "gone", reason, f"{reason} by a commit") for reason in ("EndpointRemoved", "Removed")]
+    store.save("gone", None, removed)
+
+    async def in_store(work: Callable[..., object], *arguments: object) -> object:
+        return work(*arguments)
+
+    parts = {"store": store, "in_store": in_store, "listen": lambda _: lambda: None}
+    service.reconciler.__dict__.update(parts)
+    yield service
+    store.close()
+
+
+async def test_the_events_of_a_removed_endpoint_are_shown(remembered: LiveService) -> None:
+    async def reasons(name: str, limit: int = 9) -> list[str]:
+        return [event.reason async for event in remembered.events(EventQuery(name, limit))]
+
+    assert await reasons("gone") == ["EndpointRemoved", "Removed"]
+    assert await reasons("gone", 1) == ["Removed"]
+    assert (await reasons("gone", 0), await reasons("iris")) == ([], [])
+    with pytest.raises(MissingError, match="there is no endpoint never; there is: iris"):
+        await reasons("never")
 
 
 async def test_a_release_or_replica_without_log_is_said_with_those_that_have_one(service: LiveService) -> None:
