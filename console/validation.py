@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from console import screen
+from console.hints import paste
 from console.pages import print_problems
 from console.shapes import Problems
 from spec.catalog import Catalog
@@ -25,8 +26,8 @@ def load(path: Path, *, conda: bool = False) -> Catalog:
     return with_pointers(load_catalog("", files, conda=conda).catalog, files, path)
 
 
-def print_catalog(catalog: Catalog) -> None:
-    """Every problem below its file, and a summary as the last line."""
+def print_catalog(catalog: Catalog, path: Path) -> None:
+    """Every problem below its file, a summary, and last whether the folder is only a part of a repository."""
     found = Problems.of(catalog.problems).problems
     print_problems(found)
     errors = sum(problem.severity == "error" for problem in found)
@@ -34,7 +35,18 @@ def print_catalog(catalog: Catalog) -> None:
         return screen.say(f"No problems: {_declared(catalog)}.", "green" if catalog.endpoints else "yellow")
     counts = [screen.count(errors, "error")] if errors else []
     counts += [screen.count(len(found) - errors, "warning")] if len(found) > errors else []
-    return screen.say(f"\n{', '.join(counts)}. {_good(catalog)}.", "bold red" if errors else "yellow")
+    screen.say(f"\n{', '.join(counts)}. {_good(catalog)}.", "bold red" if errors else "yellow")
+    return _print_part(path.resolve())
+
+
+def _print_part(folder: Path) -> None:
+    """What lies above a folder of a working copy is missed by its files, which are right together with the rest."""
+    from forge.peek import find_top
+
+    top = find_top(folder)
+    if top is not None and top != folder:
+        whole = paste("validate", str(top))
+        screen.say(f"Only this folder was read, as with `--path`. For the whole repository: {whole}")
 
 
 def _declared(catalog: Catalog) -> str:

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from console.hints import paste
 from console.paths import Paths
 from console.settings import Settings
 from forge.local import find_layout
 from forge.location import parse_location
+from forge.peek import find_top
 from spec.errors import HeadgateError, StalledError, TransientError
 
 
@@ -24,12 +26,17 @@ def check_repository(settings: Settings, paths: Paths) -> None:
     except TransientError as error:
         if paths.memory_lost or _remembers(paths):
             return
-        raise StalledError(_complaint(path, error)) from error
+        raise StalledError(_complaint(path, settings, error)) from error
 
 
-def _complaint(path: Path, error: TransientError) -> str:
+def _complaint(path: Path, settings: Settings, error: TransientError) -> str:
     if "is not a Git repository" not in str(error):
         return str(error)
+    top = find_top(path.resolve()) if path.is_dir() else None
+    if top is not None:
+        folder = (path.resolve() / settings.path).relative_to(top)
+        command = paste("up", str(top), "--path", str(folder), state=settings.state_dir)
+        return f"{path} is a folder of {top}: to follow only it, use\n{command}\nNothing was started."
     what = "is no Git repository" if path.exists() else "does not exist"
     return f"{path} {what}: name one, or make one there first (`git init`). Nothing was started."
 

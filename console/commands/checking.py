@@ -35,7 +35,7 @@ def validate(
     if as_json or output is Format.JSON:
         screen.print_json(Problems.of(catalog.problems))
     else:
-        print_catalog(catalog)
+        print_catalog(catalog, path)
     if any(problem.is_error for problem in catalog.problems):
         raise typer.Exit(Exit.PROBLEM)
 

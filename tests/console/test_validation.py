@@ -111,6 +111,22 @@ def test_a_configured_conda_takes_what_only_conda_has(run: Run, folder: Path) ->
     assert run("validate", str(folder), "--conda", sys.executable).code == 0
 
 
+def test_a_part_of_a_working_copy_is_named_as_such_where_it_has_problems(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subprocess.run(["git", "init", "-q", str(folder.parent)], check=True)
+    assert run("validate", str(folder)).out == "No problems: 1 endpoint, 1 deployment.\n"
+    (folder / "blue.yml").write_text(DEPLOYMENT.replace("./code", "../code"))
+    monkeypatch.chdir(folder)
+    for path in (str(folder), ".", "../models"):
+        *_, count, last = run("validate", path).out.splitlines()
+        assert count == "1 error. 0 of 1 endpoint can be served."
+        assert last.startswith("Only this folder was read, as with `--path`. For the whole repository: ")
+        assert last.endswith(f"headgate validate {folder.parent}")
+    assert "Only this folder" not in run("validate", str(folder.parent)).out
+    assert json.loads(run("validate", str(folder), "--json").out)["problems"]
+
+
 POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'ab' * 32}\nsize 7\n"
 
 

@@ -57,6 +57,22 @@ def test_a_path_without_a_repository_is_refused(
         check(paths, places[place].as_uri())
 
 
+def test_a_folder_of_a_working_copy_is_refused_with_the_command_that_follows_it(
+    places: dict[str, Path], paths: Paths
+) -> None:
+    inner = places["empty"] / "models" / "iris"
+    inner.mkdir(parents=True)
+    with pytest.raises(StalledError, match="is a folder of") as refused:
+        check(paths, inner)
+    said = str(refused.value)
+    command = f" up {places['empty']} --path models/iris --state-dir {paths.state}\nNothing was started."
+    assert said.startswith(f"{inner} is a folder of {places['empty']}: to follow only it, use\n")
+    assert said.endswith(command)
+    assert "git init" not in said
+    with pytest.raises(StalledError, match="--path models/iris "):
+        check_repository(Settings(state_dir=paths.state, repo=str(inner.parent), path="iris"), paths)
+
+
 @pytest.mark.parametrize("place", ["empty", "bare"])
 def test_a_repository_without_commits_is_waited_for(places: dict[str, Path], paths: Paths, place: str) -> None:
     check(paths, places[place])
