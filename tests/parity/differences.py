@@ -118,6 +118,16 @@ SERVICE = _all(
         "Azure has nothing to build from either, and says so later.",
     ),
     (
+        "incomplete-code",
+        "A `code_configuration` that is empty, without `code` or `scoring_script`, or with one that is not there.",
+        "Azure looks for the script when the deployment is submitted.",
+    ),
+    (
+        "resource-amounts",
+        "Amounts in `resources` that Kubernetes could not read, such as `cpu: x`.",
+        "Azure's loader takes any text; Kubernetes refuses it.",
+    ),
+    (
         "incomplete-model",
         "A model without a path, or with one that is not there. Azure's loader looks only if the model has no name.",
         "Azure finds out when it uploads the model.",
@@ -134,7 +144,7 @@ HEADGATE = _all(
     ),
     (
         "outside",
-        "A Docker build from a URL, an absolute path, and a path that leaves the repository.",
+        "A Docker build or code from a URL, an absolute path, and a path that leaves the repository.",
         "A release is made of what the repository holds.",
     ),
     (

@@ -1,4 +1,4 @@
-"""What Headgate's spec layer makes of one file: the models, then what an inline model or environment refers to."""
+"""What Headgate's spec layer makes of one file: the models, then what its parts refer to, and its resources."""
 
 import json
 import posixpath
@@ -16,8 +16,10 @@ from spec.findings import Findings, Scope
 from spec.problem import Problem
 from spec.references import Reference
 from spec.repository import Repository
+from spec.resolution import code as codes
 from spec.resolution import environment as environments
 from spec.resolution import model as models
+from spec.resolution import size as sizes
 from spec.resolution.ground import Ground
 from spec.settings import Settings
 from spec.validation import validate
@@ -128,6 +130,9 @@ def _resolve(repository: Repository, document: Document, fields: Deployment, loa
         if inline is not None:
             values["environment"]["conda_file"] = json.loads(conda) if conda is not None else None
             values["environment"].pop("auto_delete_setting")
+    if fields.code_configuration is not None:
+        codes.resolve(ground, scope.below("code_configuration"), fields.code_configuration)
+    sizes.resolve(ground, scope, fields.model_copy(update={"instance_type": ""}))  # names of types are no matter here
     loaded.refusals += [_problem(one) for one in scope.findings.problems if _UNRESOLVED not in one.message]
 
 

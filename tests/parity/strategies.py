@@ -165,7 +165,16 @@ _TARGET_SCALE = fields(
         "polling_interval": number(1, 60),
     },
 )
-_AMOUNTS = fields({}, {"cpu": WORDS, "memory": WORDS, "nvidia.com/gpu": WORDS})
+_AMOUNTS = fields(
+    {},
+    {
+        "cpu": st.sampled_from(["", "1", "500m", "0.5"]),
+        "memory": st.sampled_from(["", "512Mi", "2Gi", "1000000"]),
+        "nvidia.com/gpu": st.sampled_from(["", "1", "2"]),
+    },
+)
+_CODE = st.sampled_from(["code", "./code/", "folder/../code"])
+_SCRIPTS = st.sampled_from(["score.py", "./score.py"])
 
 
 def _requests(timeout: int) -> Documents:
@@ -186,7 +195,7 @@ _DEPLOYMENT = {
     "properties": FACTS,
     "model": MODELS,
     "environment": ENVIRONMENTS,
-    "code_configuration": fields({}, {"code": WORDS, "scoring_script": WORDS}),
+    "code_configuration": fields({"code": _CODE, "scoring_script": _SCRIPTS}, {}),
     "environment_variables": FACTS,
     "instance_count": number(1, 50),
     "app_insights_enabled": TRUTHS,
