@@ -55,6 +55,6 @@ def _locate(repository: Repository, scope: Scope, path: str, keys: tuple[str, ..
     scope.findings.paths.add(target)
     obstacle = repository.obstacle(target)
     if obstacle is not None:
-        scope.error(f"`{dotted}` cannot be used: {obstacle}", *keys, found=path)
+        scope.error(f"`{dotted}` cannot be used: {obstacle}", *keys, found=path, allowed="files and folders")
         return None
     return target

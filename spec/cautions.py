@@ -28,14 +28,16 @@ def _strangers(repository: Repository, index: Index) -> Iterator[Problem]:
     for claim, place in strangers(index.claims.values(), index.is_declared):
         name = claim.names[place]
         message = f"No file declares the endpoint `{name}` that this policy names.{_hint(index, name)}"
-        yield repository.document(claim.file).problem(("endpoints", place), message, found=name)
+        allowed = _names(index)
+        yield repository.document(claim.file).problem(("endpoints", place), message, found=name, allowed=allowed)
 
 
 def _orphans(repository: Repository, index: Index) -> Iterator[Problem]:
     for fact in index.flagged.values():
         if fact.kind == "checks" and fact.endpoint and not index.is_asked(fact.endpoint):
             message = f"No file declares the endpoint `{fact.endpoint}` of these checks.{_hint(index, fact.endpoint)}"
-            yield repository.document(fact.path).problem(("endpoint",), message, found=fact.endpoint)
+            found, allowed = fact.endpoint, _names(index)
+            yield repository.document(fact.path).problem(("endpoint",), message, found=found, allowed=allowed)
 
 
 def unjudged(spec: EndpointSpec) -> tuple[Problem, ...]:
@@ -99,6 +101,10 @@ def lost_checks(fact: Fact) -> Problem:
         "deployment these checks are for. Where its endpoint is to go, delete this file too."
     )
     return Problem(fact.path, 1, 1, "endpoint", message, allowed="an endpoint's name")
+
+
+def _names(index: Index) -> str:
+    return ", ".join(sorted(index.declared())[:40]) or "an endpoint that a file declares"
 
 
 def _hint(index: Index, name: str) -> str:

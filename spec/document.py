@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import yaml
 
 from spec.problem import NOT_SHOWN, Problem
-from spec.quoting import is_private, quotable
+from spec.quoting import is_private, quotable, redact
 from spec.tree import MAX_DEPTH, MAX_NODES, Node, Refused, Tree, grow
 
 MAX_BYTES = 1024 * 1024
@@ -98,7 +98,7 @@ def show(value: object, path: Path = ()) -> str:
         case list():
             return "a list"
         case _:
-            return _shorten(re.sub(r"://[^/\s]+@", "://***@", expose(str(value))))
+            return _shorten(redact(expose(str(value))))
 
 
 def _shorten(text: str, limit: int = 80) -> str:

@@ -82,7 +82,7 @@ class Scope:
         names = list(known)
         hint = suggestion(found, names) or f" There are: {listing(names)}."
         message = f"`{self.name(*keys)}` names {what} `{found}`, which is not there.{hint}"
-        self.error(message, *keys, found=found, allowed=", ".join(sorted(names)[:40]))
+        self.error(message, *keys, found=found, allowed=", ".join(sorted(names)[:40]) or "what a file declares")
 
     def name(self, *keys: str | int) -> str:
         """The dotted name of a field below this scope."""

@@ -127,7 +127,9 @@ def _values(repository: Repository, paths: Iterable[str]) -> tuple[Mapping[str, 
 def _rivals(repository: Repository, paths: list[str], kind: str) -> tuple[Problem, ...]:
     listed = " and ".join(f"`{path}`" for path in paths)
     message = f"A repository has one file of `kind: {kind}`, and here are {listed}: keep one."
-    return tuple(repository.raw(path).problem(("kind",), message, found=kind) for path in paths)
+    return tuple(
+        repository.raw(path).problem(("kind",), message, found=kind, allowed="one such file") for path in paths
+    )
 
 
 def _common(repository: Repository, index: Index, values: Mapping[str, str], problems: tuple[Problem, ...]) -> Common:

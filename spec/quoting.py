@@ -27,6 +27,14 @@ def is_private(path: Iterable[Hashable]) -> bool:
     return any(part == "environment_variables" or (isinstance(part, str) and _SECRET.search(part)) for part in path)
 
 
+def redact(text: str) -> str:
+    """The text without the credentials that URLs in it have."""
+    bare = re.sub(r"://[^/\s]+@", "://***@", text)
+    return re.sub(
+        r"([?&][^=&\s]+=)[^&\s]+", lambda found: f"{found[1]}***" if _SECRET.search(found[1]) else found[0], bare
+    )
+
+
 def quotable(text: str, line: int) -> str:
     """Line `line`, from 1, of a file that does not parse; nothing where it may hold a secret."""
     lines = text.splitlines()

@@ -51,7 +51,7 @@ def _clash(repository: Repository, findings: Findings, paths: tuple[str, str], n
     for path, other in (paths, paths[::-1]):
         message = f"The deployment `{name}` has its checks in this file and in `{other}`: join them, or delete one."
         scope = Scope(repository.document(path), findings)
-        scope.error(message, "deployment", found=name)
+        scope.error(message, "deployment", found=name, allowed="one file of checks for each deployment")
 
 
 def _read(repository: Repository, findings: Findings, document: Document) -> Checks | None:
@@ -79,7 +79,7 @@ def _check(scope: Scope, fields: ChecksFile) -> None:
     for index, one in enumerate(fields.checks):
         if first.setdefault(one.name, index) != index:
             message = f"Two checks have the name `{one.name}`: rename one."
-            scope.error(message, "checks", index, "name", found=one.name)
+            scope.error(message, "checks", index, "name", found=one.name, allowed="a name of its own")
     known = not any("max_difference" in path for path in scope.doubtful)
     if fields.max_changed is not None and known and all(one.max_difference is None for one in fields.checks):
         message = (

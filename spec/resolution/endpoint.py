@@ -105,7 +105,8 @@ def _orphans(ground: Ground, name: str, found: tuple[Members, list[str]], findin
             "Add the endpoint's file or bring it back, or correct `endpoint_name`; "
             "where the endpoint is to go, delete its deployments' files too, this one among them."
         )
-        problem = document.problem(("endpoint_name",), message, found=name, allowed=", ".join(sorted(known)[:40]))
+        allowed = ", ".join(sorted(known)[:40]) or "an endpoint that a file declares"
+        problem = document.problem(("endpoint_name",), message, found=name, allowed=allowed)
         findings.problems.append(problem)
 
 

@@ -30,7 +30,8 @@ def resolve(ground: Ground, scope: Scope, written: str | InlineModel) -> Model |
     scope.findings.assets.add(reference.key)
     path = ground.pick(reference)
     if path is None:
-        scope.error(f"`model` {ground.explain(reference)}", found=written, allowed=", ".join(ground.names("model")))
+        allowed = ", ".join(ground.names("model")) or "a model that a file declares"
+        scope.error(f"`model` {ground.explain(reference)}", found=written, allowed=allowed)
         return None
     return _from_file(ground, scope, path)
 

@@ -14,7 +14,13 @@ def check(scope: Scope, fields: Endpoint, names: list[str]) -> None:
             if name.lower() not in names:
                 hint = suggestion(name, names) or f" Deployments: {listing(names)}."
                 message = f"`{key}` names the deployment `{name}`, which no file declares.{hint}"
-                scope.error(message, key, name, found=name, allowed=", ".join(sorted(names)))
+                scope.error(
+                    message,
+                    key,
+                    name,
+                    found=name,
+                    allowed=", ".join(sorted(names)) or "a deployment that a file declares",
+                )
         if len({name.lower() for name in found}) < len(found):
             message = f"`{key}` names a deployment twice, in capitals and not: keep one."
             scope.error(message, key, found=", ".join(found), allowed="each deployment once")

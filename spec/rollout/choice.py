@@ -110,7 +110,7 @@ def _tie(repository: Repository, claim: Claim, others: list[Claim], name: str) -
     listed = " and ".join(f"`{one.file}`" for one in others)
     key, words, remedy = _ground(claim, name)
     message = f"{words} {listed}, and neither comes before the other: {remedy}."
-    return repository.document(claim.file).problem(key, message)
+    return repository.document(claim.file).problem(key, message, found=listed, allowed="one policy for each endpoint")
 
 
 def _ground(claim: Claim, name: str) -> tuple[tuple[str | int, ...], str, str]:

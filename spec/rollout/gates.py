@@ -47,7 +47,9 @@ def _url(value: str) -> str:
         raise reject("must be a URL that starts with http:// or https://.", "http://HOST/PATH", "headgate")
     if "@" in parts.netloc:
         raise reject(
-            "holds a password, which does not belong in Git: use an address that needs none.", "", "headgate"
+            "holds a password, which does not belong in Git: use an address that needs none.",
+            "http://HOST/PATH",
+            "headgate",
         )
     return value
 

@@ -124,6 +124,8 @@ def test_locates_values_keys_and_the_nearest_parent() -> None:
         ([1], (), "a list"),
         ("hunter2", ("environment_variables", "TOKEN"), "(not shown)"),
         ("https://me:secret@host/x", (), "https://***@host/x"),
+        ("https://me:sec@ret@host/x", (), "https://***@host/x"),
+        ("https://host/x?a=1&api_key=secret&b=2", (), "https://host/x?a=1&api_key=***&b=2"),
         ("a\nb\x1b[31m", (), "a b [31m"),
         ("x" * 200, (), "x" * 79 + "…"),
     ],

@@ -106,6 +106,22 @@ def test_a_line_that_does_not_parse_is_shown_unless_it_may_hold_a_secret(text: s
     assert "hunter2" not in str(problem)
 
 
+def test_where_nothing_is_declared_it_is_said_what_could_be(loaded: Build) -> None:
+    files = {"blue.yml": None, "endpoint.yml": ENDPOINT + "traffic: {blue: 100}\n"}
+    assert only(loaded(files)).allowed == "a deployment that a file declares"
+    assert (
+        only(loaded({"endpoint.yml": None, "blue.yml": GOOD + CONDA})).allowed == "an endpoint that a file declares"
+    )
+
+
+def test_rivals_and_strangers_are_told_what_is_allowed(loaded: Build) -> None:
+    policy = "kind: rollout_policy\nname: p\n"
+    warnings = loaded({"p.yml": policy + "endpoints: [shpo]\n"}).catalog.warnings
+    assert [(one.found, one.allowed) for one in warnings] == [("shpo", "shop")]
+    found = loaded({"p.yml": "kind: settings\n", "q.yml": "kind: settings\n"}).catalog
+    assert {(one.found, one.allowed) for one in found.unattributed} == {("settings", "one such file")}
+
+
 def test_a_long_line_is_cut() -> None:
     (problem,) = parse("f.yml", b"name: a: " + b"long " * 100).problems
     assert len(problem.found) == 80
