@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from console import disk, shapes
+from console import disk, envoy_news, shapes
 from console.api import create_api
 from console.down import stop_envoy, stop_replicas
 from console.foresight import Foresight
@@ -88,8 +88,11 @@ async def _started(
 async def _until(parts: Parts, stop: asyncio.Event) -> None:
     """Reconcile until `stop`; a fault of the loop itself ends Headgate with it."""
     loop = asyncio.create_task(parts.reconciler.run(), name="reconciler")
-    news = asyncio.create_task(SourceNews(parts.reconciler).follow(), name="source news")
-    disk_news = asyncio.create_task(disk.DiskNews(parts.reconciler, parts.paths.state).follow(), name="disk news")
+    told = (
+        asyncio.create_task(SourceNews(parts.reconciler).follow(), name="source news"),
+        asyncio.create_task(disk.DiskNews(parts.reconciler, parts.paths.state).follow(), name="disk news"),
+        asyncio.create_task(parts.envoy_news.follow(parts.reconciler), name="envoy news"),
+    )
     stopping = asyncio.create_task(stop.wait())
     scheduler = _schedule(parts)
     try:
@@ -98,11 +101,10 @@ async def _until(parts: Parts, stop: asyncio.Event) -> None:
             loop.result()
     finally:
         scheduler.shutdown(wait=False)
-        stopping.cancel()
-        loop.cancel()
-        news.cancel()
-        disk_news.cancel()
-        await asyncio.gather(loop, stopping, news, disk_news, return_exceptions=True)
+        tasks = (loop, stopping, *told)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _schedule(parts: Parts) -> AsyncIOScheduler:
@@ -170,14 +172,4 @@ def _service(parts: Parts, settings: Settings, stop: asyncio.Event, everything: 
 
 def _conditions(parts: Parts) -> tuple[shapes.Condition, ...]:
     """Conditions of the installation itself."""
-    seen = parts.router.process.seen
-    running = seen.phase == "running"
-    return (
-        shapes.Condition(
-            type="EnvoyRunning",
-            status="True" if running else "False",
-            reason=seen.phase.value.title().replace("-", ""),
-            message=seen.message or (f"Envoy runs with pid {seen.pid}" if running else "Envoy does not run"),
-        ),
-        disk.condition(parts.paths.state),
-    )
+    return (envoy_news.condition(parts.router.process.seen), disk.condition(parts.paths.state))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
 
+from console.envoy_news import EnvoyNews
 from console.metrics import LiveMetrics
 from console.paths import Paths
 from console.settings import Settings
@@ -39,6 +40,7 @@ class Parts:
     paths: Paths
     source: GitSource
     router: EnvoyRouter
+    envoy_news: EnvoyNews
     metrics: LiveMetrics
     runtime: ProcessRuntime
     preparer: Preparer
@@ -88,7 +90,10 @@ async def build(settings: Settings, paths: Paths, installation: str, clock: Cloc
     )
     certificate = await asyncio.to_thread(_certificate, settings, paths, clock.now())
     metrics = LiveMetrics(secrets.token_hex(8), clock, lambda: router.connected)
-    router = EnvoyRouter(_router_settings(settings, paths, installation), heard=metrics.heard)
+    news = EnvoyNews()
+    router = EnvoyRouter(
+        _router_settings(settings, paths, installation), heard=metrics.heard, process_changed=news.note
+    )
     if certificate is not None:
         router.set_certificate(certificate)
     store = Store(f"sqlite:///{paths.database}")
@@ -105,8 +110,20 @@ async def build(settings: Settings, paths: Paths, installation: str, clock: Cloc
         examiner=HttpExaminer(),
         conda=settings.conda is not None,
     )
-    address = address_of(settings)
-    return Parts(settings, paths, source, router, metrics, runtime, preparer, store, reconciler, address, certificate)
+    return Parts(
+        settings=settings,
+        paths=paths,
+        source=source,
+        router=router,
+        envoy_news=news,
+        metrics=metrics,
+        runtime=runtime,
+        preparer=preparer,
+        store=store,
+        reconciler=reconciler,
+        address=address_of(settings),
+        certificate=certificate,
+    )
 
 
 def _runtime(

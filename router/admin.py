@@ -62,6 +62,10 @@ class Admin:
         """Whether Envoy has its first configuration and takes requests."""
         return (await self._send("GET", "/ready", ok=(200, 503))).status_code == httpx.codes.OK
 
+    async def answer(self, within_s: float) -> None:
+        """Return once Envoy has answered anything."""
+        await self._send("GET", "/ready", ok=(200, 503), timeout_s=within_s)
+
     async def server_info(self) -> ServerInfo:
         """Return state and identity."""
         info = _json(await self._send("GET", "/server_info"))

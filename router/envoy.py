@@ -25,7 +25,7 @@ from router.log_files import Rotation
 from router.resources import Resource, encode
 from router.server import ControlPlane, Sent
 from router.settings import RouterSettings
-from router.supervisor import EnvoyProcess, EnvoySettings, ProcessSeen
+from router.supervisor import EnvoyProcess, EnvoySettings, Phase, ProcessSeen
 from router.table import EndpointRoute, RouterSeen, RouteSeen
 from router.tls import ServerCertificate
 from router.tokens import ISSUER
@@ -55,7 +55,8 @@ class EnvoyRouter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
-        self.process = EnvoyProcess(_envoy_settings(settings), _bootstrap(settings), process_changed)
+        self.process = EnvoyProcess(_envoy_settings(settings), _bootstrap(settings), self._process)
+        self._process_changed = process_changed or _unwatched
         self.evidence = Evidence(heard or _unheard)
         self._handlers = (self.evidence.handler, *handlers)
         self._clock = clock
@@ -79,8 +80,8 @@ class EnvoyRouter:
 
     @property
     def connected(self) -> bool:
-        """Whether an Envoy is connected; evidence of what it serves comes over the same socket."""
-        return bool(self._plane.live)
+        """Whether an Envoy is connected and answers; evidence of what it serves comes over the same socket."""
+        return bool(self._plane.live) and self.process.seen.phase is not Phase.UNRESPONSIVE
 
     @property
     def on_trial(self) -> bool:
@@ -138,9 +139,9 @@ class EnvoyRouter:
         return self._desired.entries.get(endpoint, Entry(0)).generation
 
     def seen(self) -> RouterSeen | None:
-        """Routes, and in-flight counts as last read; None while no Envoy is connected or has answered."""
+        """Routes, and in-flight counts as last read; None while no Envoy is connected, or it does not answer."""
         counts = self._in_flight.counts(self._desired.entries, self._clock())
-        if counts is None or not self._plane.live:
+        if counts is None or not self.connected:
             return None
         return RouterSeen(MappingProxyType(self._seen), counts)
 
@@ -237,6 +238,10 @@ class EnvoyRouter:
             self._looking = asyncio.create_task(self._first_look(self._looking))
         self._tell(tuple(self._seen))
 
+    def _process(self, seen: ProcessSeen) -> None:
+        self._process_changed(seen)
+        self._tell(tuple(self._seen))
+
     def _tell(self, endpoints: Iterable[str]) -> None:
         for endpoint in endpoints:
             for changed in self._subscribers:
@@ -272,6 +277,10 @@ class EnvoyRouter:
 
 def _unheard(_batch: Sequence[Attempt]) -> None:
     """Nobody listens."""
+
+
+def _unwatched(_seen: ProcessSeen) -> None:
+    """Nobody watches."""
 
 
 def _missing(found: Shown, resource: Resource) -> bool:

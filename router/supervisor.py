@@ -5,6 +5,7 @@ import contextlib
 import errno
 import json
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from router import private_file
+from router import private_file, pulse
 from router import process as processes
 from router.admin import Admin
 from router.binary import Options, command, digest, find_binary, hot_restart_works, shared_memory
@@ -35,6 +36,8 @@ class Phase(StrEnum):
 
     STOPPED = "stopped"
     RUNNING = "running"
+    UNRESPONSIVE = "unresponsive"
+    """It is there, and has not answered for a while."""
     BACKING_OFF = "backing-off"
     """It died, and starts again after a pause."""
 
@@ -204,11 +207,11 @@ class EnvoyProcess:
         failures = 0
         while True:
             began = loop.time()
-            await self._ended()
+            how = await self._ended()
             failures = 1 if loop.time() - began > _HEALTHY_S else failures + 1
             delay = _BACK_OFF_S[min(failures, len(_BACK_OFF_S)) - 1]
             restarts = self._seen.restarts + 1
-            message = f"Envoy ended; it starts again in {delay:g} s. Its log, {self.log}, may say why."
+            message = f"{how}; it starts again in {delay:g} s. Its log, {self.log}, may say why."
             self._report(replace(self._seen, phase=Phase.BACKING_OFF, pid=0, restarts=restarts, message=message))
             await asyncio.sleep(delay)
             await self._relaunch(config)
@@ -220,15 +223,37 @@ class EnvoyProcess:
             self._current = None
             self._report(replace(self._seen, message=f"Envoy does not start: {error}"))
 
-    async def _ended(self) -> None:
-        """Return once the current Envoy has ended; keep its logs bounded meanwhile."""
+    async def _ended(self) -> str:
+        """Return how, once the current Envoy has ended; watch its answers and keep its logs bounded meanwhile."""
         if self._current is None:
-            return
+            return "Envoy ended"
         gone = asyncio.create_task(processes.wait(self._current))
+        hung = asyncio.create_task(self._end_if_hung())
         try:
             await self._housekeep_until(gone)
+            return f"Envoy did not answer for {pulse.HUNG_S:g} s and was killed" if hung.done() else "Envoy ended"
         finally:
             gone.cancel()
+            hung.cancel()
+
+    async def _end_if_hung(self) -> None:
+        """Say when Envoy stops answering and when it answers again; return once it was killed for its silence."""
+        healthy, heart = self._seen, pulse.Pulse(self.admin.answer)
+        try:
+            while (silence := await heart.beat()) < pulse.HUNG_S:
+                self._report(self._silent(healthy) if silence >= pulse.UNRESPONSIVE_S else healthy)
+        finally:
+            heart.close()
+        # In a hot restart the former one may be what the newest one waits for.
+        for process in await asyncio.to_thread(self._running):
+            processes.send(process, signal.SIGKILL)
+
+    def _silent(self, healthy: ProcessSeen) -> ProcessSeen:
+        message = (
+            f"Envoy (pid {healthy.pid}) has not answered for {pulse.UNRESPONSIVE_S:g} s, and so may not serve. After "
+            f"{pulse.HUNG_S:g} s without an answer it is killed and started again. Its log, {self.log}, may say why."
+        )
+        return replace(healthy, phase=Phase.UNRESPONSIVE, message=message)
 
     async def _housekeep_until(self, gone: asyncio.Task[None]) -> None:
         while True:
