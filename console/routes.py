@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from console.outcome import await_outcome, judge
 from console.plans import PlanShape, Proposal
@@ -36,6 +36,8 @@ def _service(request: Request) -> Service:
 
 
 Ask = Annotated[Service, Depends(_service)]
+Name = Annotated[str, AfterValidator(str.lower)]
+"""Names are lower-cased when they are loaded, and people may write them as they stand in Git."""
 
 
 @router.get("/status")
@@ -45,7 +47,7 @@ async def read_status(service: Ask) -> Status:
 
 
 @router.get("/endpoints/{name}")
-async def read_endpoint(service: Ask, name: str) -> EndpointDetail:
+async def read_endpoint(service: Ask, name: Name) -> EndpointDetail:
     """One endpoint with its replicas."""
     return await service.endpoint(name)
 
@@ -94,31 +96,31 @@ async def confirm(service: Ask, body: ConfirmBody) -> Confirmation:
 
 
 @router.get("/endpoints/{name}/keys")
-async def read_keys(service: Ask, name: str) -> Keys:
+async def read_keys(service: Ask, name: Name) -> Keys:
     """Both keys."""
     return await service.keys(name)
 
 
 @router.post("/endpoints/{name}/keys/rotate")
-async def rotate_key(service: Ask, name: str, body: Rotation) -> Keys:
+async def rotate_key(service: Ask, name: Name, body: Rotation) -> Keys:
     """Replace one key; as in Azure, the body says which."""
     return await service.rotate(name, body.key_type)
 
 
 @router.post("/endpoints/{name}/token")
-async def create_token(service: Ask, name: str) -> Token:
+async def create_token(service: Ask, name: Name) -> Token:
     """A fresh token."""
     return await service.token(name)
 
 
 @router.get("/endpoints/{name}/access")
-async def read_access(service: Ask, name: str) -> Access:
+async def read_access(service: Ask, name: Name) -> Access:
     """All that a caller on this machine needs to score."""
     return await service.access(name)
 
 
 @router.get("/endpoints/{name}/sample", response_class=Response)
-async def read_sample(service: Ask, name: str) -> Response:
+async def read_sample(service: Ask, name: Name) -> Response:
     """The endpoint's sample request; 404 where its folder has none."""
     found = await service.sample(name)
     if found is None:
@@ -131,7 +133,7 @@ async def read_events(
     request: Request,
     service: Ask,
     *,
-    endpoint: str = "",
+    endpoint: Name = "",
     limit: Annotated[int, Query(ge=0, le=10_000)] = 100,
     follow: bool = False,
 ) -> Response:
@@ -149,7 +151,7 @@ class LogParameters(Shape):
     container: Container = "inference-server"
     lines: Annotated[int, Field(ge=0, le=1_000_000)] = 100
     follow: bool = False
-    release: Annotated[str, Field(max_length=256)] = ""
+    release: Annotated[Name, Field(max_length=256)] = ""
     replica: Annotated[str, Field(max_length=256)] = ""
     access: bool = True
     previous: bool = False
@@ -158,8 +160,8 @@ class LogParameters(Shape):
 @router.get("/endpoints/{name}/deployments/{deployment}/logs")
 async def read_logs(
     request: Request,
-    name: str,
-    deployment: str,
+    name: Name,
+    deployment: Name,
     query: Annotated[LogParameters, Query()],
 ) -> Response:
     """Log lines of a deployment's replicas, one JSON object a line."""
@@ -168,25 +170,25 @@ async def read_logs(
 
 
 @router.get("/endpoints/{name}/rollout")
-async def read_rollout(service: Ask, name: str) -> RolloutShape:
+async def read_rollout(service: Ask, name: Name) -> RolloutShape:
     """Where the endpoint's move is, what judges it, and what was refused."""
     return await service.rollout(name)
 
 
 @router.get("/endpoints/{name}/rollout/watch", response_class=Response)
-async def watch_rollout(request: Request, service: Ask, name: str) -> Response:
+async def watch_rollout(request: Request, service: Ask, name: Name) -> Response:
     """The same again at each change, one JSON object a line, until the caller leaves."""
     return await _stream(request, service.follow_rollout(name))
 
 
 @router.post("/endpoints/{name}/rollout/{order}")
-async def order_rollout(service: Ask, name: str, order: OrderName, body: OrderBody | None = None) -> OrderAnswer:
+async def order_rollout(service: Ask, name: Name, order: OrderName, body: OrderBody | None = None) -> OrderAnswer:
     """Promote, pause, resume, abort, retry or undo; answered once it is carried out and remembered."""
     return await service.order(name, order, body or OrderBody())
 
 
 @router.get("/endpoints/{name}/explain")
-async def explain_endpoint(service: Ask, name: str) -> Explanation:
+async def explain_endpoint(service: Ask, name: Name) -> Explanation:
     """The chain from what Git asks for to what is live."""
     return await service.explain(name)
 

@@ -108,7 +108,9 @@ def _early_headers(domain: str) -> list[_Fields]:
     """
     if not domain:
         return []
-    by_host = f"request.host.contains({json.dumps('.' + domain.lower())})"
+    # Whatever the case of the domain. Envoy's expressions here can lower no letters, so a name is taken as written.
+    spelt = "(?i)[.]" + domain.lower().replace(".", "[.]")
+    by_host = f"request.host.matches({json.dumps(spelt)})"
     mutations = [
         {"remove": PATH_HEADER},
         {"remove": HOST_HEADER},

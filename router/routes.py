@@ -25,7 +25,7 @@ from router.names import (
     route_name,
 )
 from router.oversize import stated, turned_on
-from router.rules import Fields, action, exact, paths, present, rule, whole
+from router.rules import Fields, action, exact, named, paths, present, rule, whole
 from router.shares import live
 from router.shield import BODY_BYTES, shielded
 from router.table import Backend, EndpointRoute, KeyAuth, TokenAuth
@@ -134,15 +134,16 @@ def _routes(route: EndpointRoute, base: str, max_request_bytes: int) -> Iterator
         yield refused | {"typed_per_filter_config": turned_on()}
     yield from live(route, base)
     for backend in route.backends:
-        yield from _pinned(route.endpoint, base, backend, (RELEASE_HEADER, backend.release))
+        yield from _pinned(route.endpoint, base, backend, exact(RELEASE_HEADER, backend.release))
     for deployment, release in route.pinned:
-        yield from _pinned(route.endpoint, base, backends[release], (DEPLOYMENT_HEADER, deployment))
+        # Names in Git are lower-cased when they are loaded, and callers may write them as they stand there.
+        yield from _pinned(route.endpoint, base, backends[release], named(DEPLOYMENT_HEADER, deployment))
     yield from _not_found(route, base)
 
 
-def _pinned(endpoint: str, base: str, backend: Backend, pin: tuple[str, str]) -> Iterator[Fields]:
+def _pinned(endpoint: str, base: str, backend: Backend, pin: Fields) -> Iterator[Fields]:
     for path, rewrite in paths(base, backend):
-        match = path | {"headers": [exact(*pin)]}
+        match = path | {"headers": [pin]}
         yield rule(endpoint, backend.release, "pinned", match, action(endpoint, backend, rewrite))
 
 

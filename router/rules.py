@@ -74,5 +74,10 @@ def exact(header: str, value: str) -> Fields:
     return {"name": header, "string_match": {"exact": value}}
 
 
+def named(header: str, value: str) -> Fields:
+    """Match where the client sent this name, in whatever case."""
+    return {"name": header, "string_match": {"exact": value, "ignore_case": True}}
+
+
 UNPINNED: Final = (absent(DEPLOYMENT_HEADER), absent(RELEASE_HEADER))
 """Matches requests that leave the choice to the split."""

@@ -59,6 +59,20 @@ async def test_one_endpoint_comes_with_its_replicas(http: httpx.AsyncClient) -> 
     assert found["deployments"][0]["replicas"][0]["id"] == "iris-blue-1"
 
 
+async def test_names_are_taken_in_any_case(http: httpx.AsyncClient, service: "FakeService") -> None:
+    service.log["blue"] = [LogLine(replica="a", text="hello")]
+    assert (await http.get("/endpoints/IRIS")).json()["name"] == "iris"
+    assert (await http.get("/endpoints/Iris/keys")).status_code == 200
+    assert (await http.post("/endpoints/Iris/rollout/pause")).status_code == 200
+    assert (await http.get("/endpoints/IRIS/deployments/Blue/logs", params={"release": "Blue@3F"})).status_code == 200
+    assert (await http.get("/events", params={"endpoint": "Iris"})).status_code == 200
+    assert service.calls == [
+        ("order", "iris", "pause"),
+        ("logs", LogQuery("iris", "blue", release="blue@3f")),
+        ("events", EventQuery("iris")),
+    ]
+
+
 async def test_keys_and_tokens_have_azures_names(
     http: httpx.AsyncClient, service: "FakeService", given: SimpleNamespace
 ) -> None:

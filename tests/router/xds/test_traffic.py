@@ -64,6 +64,15 @@ async def test_a_header_pins_a_deployment_or_a_release(rig: Rig, pair: Pair) -> 
         assert (answer.replica, answer.headers["azureml-model-deployment"]) == ("green", "green")
 
 
+async def test_a_deployment_is_known_in_any_case_and_a_release_as_it_is_written(rig: Rig, pair: Pair) -> None:
+    _, _, split = pair
+    await split(10_000, 0)
+    client = rig.client()
+    assert (await client.send(SCORE, azureml_model_deployment="Green")).replica == "green"
+    assert (await client.send(SCORE, azureml_model_deployment="Greener")).status == 404
+    assert (await client.send(SCORE, headgate_release="Green@1")).status == 404
+
+
 @pytest.mark.parametrize(
     ("pin", "exist"),
     [
@@ -139,6 +148,20 @@ async def test_both_forms_of_address_work_at_once(start_rig: StartRig) -> None:
     answer = await client.send(SCORE, host="models.test")
     assert (answer.status, answer.replica) == (200, "blue")
     assert not [name for name in answer.json["headers"] if name.startswith("x-headgate")]
+
+
+async def test_the_domain_may_be_written_in_any_case(start_rig: StartRig) -> None:
+    rig = await start_rig(domain="models.test")
+    server, other = await rig.server("blue"), await rig.server("other")
+    await rig.put(endpoint("iris", (backend("blue@1", server),)))
+    await rig.put(endpoint("moons", (backend("blue@1", other),)))
+    client = rig.client()
+    for host in ("iris.Models.TEST", "iris.MODELS.test:8443"):
+        answer = await client.send("/endpoints/moons/score", host=host)
+        assert (answer.replica, answer.json["start"]) == ("blue", "POST /endpoints/moons/score HTTP/1.1")
+    # Envoy's expressions lower no letters: docs/operations.md says so.
+    assert (await client.send("/score", host="Iris.models.test")).status == 404
+    assert (await client.send("/endpoints/moons/score", host="iris-modelsxtest")).replica == "other"
 
 
 @pytest.mark.parametrize(
