@@ -75,6 +75,8 @@ def _connection_manager(settings: RouterSettings, access_log: Sequence[_Fields])
         "stream_idle_timeout": "0s",
         # A client that sends no header at all is cut sooner.
         "request_headers_timeout": "30s",
+        # ApacheBench and old load balancers ask so, and may name no host.
+        "http_protocol_options": {"accept_http_10": True, "default_host_for_http_10": "localhost"},
         "http2_protocol_options": {"max_concurrent_streams": 1000},
     }
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 _Fields = dict[str, Any]
 
 _RETRY_AFTER: Final = {"retry-after": "1"}
+_MALFORMED: Final = "The request is not valid HTTP, or has no usable path or Host header (%RESPONSE_CODE_DETAILS%)."
 _CHALLENGE: Final = {"www-authenticate": "Bearer"}
 
 
@@ -46,7 +47,11 @@ def local_replies() -> _Fields:
             _mapper(
                 _status(413), 413, "RequestTooLarge", "The request body is larger than this installation accepts."
             ),
-            _mapper(_status(400), 400, "BadRequest"),
+            {
+                "filter": _status(400),
+                "status_code": 400,
+                "body_format_override": _body("BadRequest", _MALFORMED),
+            },
             _mapper(_status(431), 431, "RequestHeaderFieldsTooLarge"),
         ],
         "body_format": _body("Error"),
@@ -70,8 +75,8 @@ def _instead(key: str, value: str) -> _Fields:
     return {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
-def _body(code: str) -> _Fields:
-    return {"json_format": {"error": {"code": code, "message": "%LOCAL_REPLY_BODY%"}}}
+def _body(code: str, message: str = "%LOCAL_REPLY_BODY%") -> _Fields:
+    return {"json_format": {"error": {"code": code, "message": message}}}
 
 
 def _flags(*flags: str) -> _Fields:

@@ -1,6 +1,7 @@
 """Azure's status codes and headers, by a real Envoy."""
 
 import asyncio
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -69,8 +70,26 @@ async def test_what_is_no_request_is_answered_with_a_code(rig: Rig) -> None:
     assert (answer.status, answer.json["error"]["code"]) == (431, "RequestHeaderFieldsTooLarge")
     answer = await rig.client().send(SCORE, x_large="x" * 58_000)
     assert (answer.status, len(answer.json["headers"]["x-large"])) == (200, 58_000)
-    answer = await rig.client().send(SCORE, host="")
-    assert (answer.status, answer.json["error"]["code"]) == (400, "BadRequest")
+    for answer in (await rig.client().send(SCORE, host=""), await rig.client().send(f"{SCORE}/%00")):
+        assert (answer.status, answer.json["error"]["code"]) == (400, "BadRequest")
+        said = answer.json["error"]["message"]
+        assert re.fullmatch(r"The request is not valid HTTP, .* \((missing_host_header|path_norm\w+)\)\.", said)
+
+
+@pytest.mark.parametrize("host", ["", "Host: example.test\r\n"])
+@pytest.mark.parametrize(("method", "body"), [("GET", ""), ("POST", '{"data": [1]}')])
+@pytest.mark.usefixtures("served")
+async def test_http_1_0_is_answered_with_and_without_host(rig: Rig, method: str, body: str, host: str) -> None:
+    """As ApacheBench asks."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", rig.settings.port)
+    headers = f"{host}Authorization: Bearer {KEYS.primary}\r\nContent-Length: {len(body)}\r\n"
+    writer.write(f"{method} {SCORE} HTTP/1.0\r\n{headers}\r\n{body}".encode())
+    head, _, content = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith(b"HTTP/1.0 200 ")
+    seen = json.loads(content)
+    assert (seen["start"], seen["length"]) == (f"{method} /score HTTP/1.1", len(body))
+    assert seen["headers"]["host"] == ("example.test" if host else "localhost")
 
 
 @pytest.mark.parametrize(
