@@ -163,7 +163,7 @@ def _service(parts: Parts, settings: Settings, stop: asyncio.Event, everything: 
         address=parts.address,
         logs_of=parts.runtime.logs,
         samples=parts.sample,
-        ca_certificate=str(parts.certificate.ca_path) if parts.certificate and parts.certificate.ca_path else None,
+        certificate=lambda: parts.certificate,
         stop_everything=stop_everything,
         conditions=lambda: _conditions(parts),
         foresight=Foresight(parts.reconciler, settings),

@@ -23,6 +23,7 @@ from reconciler.loop import Reconciler
 from reconciler.state import Memory
 from router.credentials import KeyType
 from router.table import KeyAuth
+from router.tls import ServerCertificate
 from runtime.logs import Container, Line, Pick
 from spec.errors import TransientError
 
@@ -58,7 +59,7 @@ class LiveService:
     address: Address
     logs_of: Logs
     samples: Callable[[str], Awaitable[bytes | None]]
-    ca_certificate: str | None
+    certificate: Callable[[], ServerCertificate | None]
     stop_everything: Callable[[], None]
     conditions: Callable[[], tuple[shapes.Condition, ...]]
     foresight: Foresight
@@ -148,11 +149,14 @@ class LiveService:
         """All that a caller on this machine needs to score."""
         auth = self.reconciler.want(self._memory(name)).auth
         credential = auth.primary if isinstance(auth, KeyAuth) else (await self.token(name)).access_token
+        presented = self.certificate()
+        ours = presented.ca_path if presented else None
         return shapes.Access(
             auth_mode="key" if isinstance(auth, KeyAuth) else "aml_token",
             scoring_uri=f"{self.address.base(name)}/score",
             credential=credential,
-            ca_certificate=self.ca_certificate,
+            ca_certificate=str(ours) if ours else None,
+            certificate=presented.certificate_pem if presented and not ours else None,
             connect_to=f"{self.address.connect}:{self.address.port}",
         )
 

@@ -48,9 +48,7 @@ def ask(access: Access, body: bytes, *, deployment: str | None = None, timeout: 
     except httpx.TimeoutException as error:
         raise UnreachableError(f"{access.scoring_uri} did not answer within {timeout:g} s.") from error
     except httpx.TransportError as error:
-        raise UnreachableError(
-            f"{access.scoring_uri} cannot be reached: {error}. Envoy may be down: see `headgate status`."
-        ) from error
+        raise UnreachableError(_why(access, error)) from error
     return Reply(answer.status_code, answer.reason_phrase, tuple(answer.headers.multi_items()), answer.content)
 
 
@@ -68,11 +66,44 @@ def _request(access: Access, body: bytes, deployment: str | None) -> httpx.Reque
     return httpx.Request("POST", url, content=body, headers=headers, extensions=extensions)
 
 
+def _why(access: Access, error: httpx.TransportError) -> str:
+    refused = _refused(error)
+    if refused is None:
+        return f"{access.scoring_uri} cannot be reached: {error}. Envoy may be down: see `headgate status`."
+    where = access.connect_to or access.scoring_uri
+    return (
+        f"The certificate that {where} shows is not accepted: {refused.verify_message.rstrip('.')}. If Headgate was "
+        "started with --tls-certificate, put a certificate that is valid now there; else see whether something other "
+        "than Headgate's Envoy listens on that port (`ss -ltnp`)."
+    )
+
+
+def _refused(error: BaseException | None) -> ssl.SSLCertVerificationError | None:
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 def _trust(access: Access) -> ssl.SSLContext:
+    if access.certificate is not None:
+        return _only(access.certificate)
     try:
         return ssl.create_default_context(cafile=access.ca_certificate)
     except OSError as error:
         raise HeadgateError(f"The CA certificate {access.ca_certificate} cannot be read: {error}.") from error
+
+
+def _only(chain: str) -> ssl.SSLContext:
+    """Trust the operator's own certificate and no other, whoever issued it and whatever name it is for.
+
+    Not its issuers: anybody may have a certificate of theirs. Whoever shows this one has its key, as Envoy does.
+    """
+    server, end, _ = chain.partition("-----END CERTIFICATE-----")
+    context = ssl.create_default_context(cadata=f"{server}{end}\n")
+    context.check_hostname = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
 
 
 def _is_loopback(host: str) -> bool:

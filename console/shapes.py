@@ -237,6 +237,8 @@ class Access(Shape):
     """A key or a token, for `Authorization: Bearer`."""
     ca_certificate: str | None = None
     """Path of the CA certificate to trust; None: the system's."""
+    certificate: str | None = None
+    """What Envoy presents (PEM) where the operator gave a certificate; just this one is to be trusted then."""
     connect_to: str | None = None
     """`address:port` to connect to, whatever name the URI has."""
 

@@ -1,6 +1,7 @@
 """What a running Headgate answers out of its parts."""
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,9 +10,12 @@ import pytest
 
 from console.live import LiveService
 from console.service import EventQuery, LogQuery, MissingError
+from console.views import Address
 from observability.events import Event
 from reconciler.state import Known, Memory
 from reconciler.store import Store
+from router.table import KeyAuth
+from router.tls import ServerCertificate
 from runtime.logs import Logs
 from spec.release import Environment, InstanceType, Recipe, ReleaseRef, Server
 
@@ -69,3 +73,23 @@ async def test_a_release_or_replica_without_log_is_said_with_those_that_have_one
     with pytest.raises(MissingError, match="no log of zzz"):
         await texts(LogQuery("iris", "blue", replica="zzz"))
     assert await texts(LogQuery("iris", "blue", container="storage-initializer")) == []
+
+
+@pytest.mark.parametrize(
+    ("ca", "trusted"), [(Path("/srv/tls/ca.pem"), ("/srv/tls/ca.pem", None)), (None, (None, "PEM"))]
+)
+async def test_a_caller_learns_the_ca_or_the_certificate_that_the_operator_gave(
+    service: LiveService, ca: Path | None, trusted: tuple[str | None, str | None]
+) -> None:
+    shown: list[ServerCertificate] = []
+    memories = {"iris": Memory("iris")}
+    found = replace(
+        service,
+        reconciler=SimpleNamespace(memories=memories, want=lambda _: SimpleNamespace(auth=KeyAuth("a", "b"))),
+        address=Address("https", "127.0.0.1", 8443, None, "127.0.0.1"),
+        certificate=lambda: shown[-1],
+    )
+    # Read anew each time: the operator may exchange the files.
+    shown += [ServerCertificate(pem, "key", ca, datetime.now(UTC)) for pem in ("OLD", "PEM")]
+    access = await found.access("iris")
+    assert (access.ca_certificate, access.certificate) == trusted

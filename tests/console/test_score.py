@@ -52,8 +52,28 @@ def test_a_certificate_of_another_ca_is_refused(model: "Model", home: Path) -> N
         ask(model.access(ca_certificate=None), b"[]")
 
 
+def test_the_operators_certificate_is_trusted_itself_whatever_its_name(model: "Model", home: Path) -> None:
+    shown = (home / "server.pem").read_text()
+    away = {"scoring_uri": f"https://elsewhere.example:{model.port}/score", "connect_to": f"127.0.0.1:{model.port}"}
+    for more in ({}, away):
+        assert ask(model.access(ca_certificate=None, certificate=shown, **more), b"[]").status == 200
+
+
+def test_another_certificate_of_the_same_issuer_is_refused_and_the_message_says_what_it_is(
+    model: "Model", home: Path
+) -> None:
+    other = tls.ensure(home / "tls", ("127.0.0.1", "other.example"), datetime.now(UTC))
+    chain = other.certificate_pem + Path(model.ca).read_text()
+    with pytest.raises(UnreachableError) as caught:
+        ask(model.access(ca_certificate=None, certificate=chain), b"[]")
+    said = str(caught.value)
+    assert said.startswith(f"The certificate that https://127.0.0.1:{model.port}/endpoints/iris/score shows is not")
+    assert "--tls-certificate" in said
+    assert "Envoy may be down" not in said
+
+
 def test_nobody_listening_is_said_so(model: "Model") -> None:
-    with pytest.raises(UnreachableError, match="cannot be reached"):
+    with pytest.raises(UnreachableError, match=r"cannot be reached: .*Envoy may be down"):
         ask(model.access(scoring_uri="https://127.0.0.1:1/score"), b"[]")
 
 
