@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from collections.abc import AsyncIterator, Callable
 
 from console import disk, envoy_news, shapes
 from console.api import create_api
+from console.chores import repeated
 from console.down import stop_envoy, stop_replicas
 from console.foresight import Foresight
 from console.live import LiveService
@@ -20,7 +19,6 @@ from console.settings import Settings
 from console.versions import own_version
 from console.wiring import Parts, build
 from observability.events import Event
-from spec.errors import HeadgateError
 
 AUDIT_S, VERIFY_S, CERTIFICATE_S, RESYNC_S, TIDY_S = 5, 15, 60, 300, 3600
 """Seconds between looks for lost evidence, drift in the router and a newer certificate, full passes, clean-ups."""
@@ -94,32 +92,16 @@ async def _until(parts: Parts, stop: asyncio.Event) -> None:
         asyncio.create_task(parts.envoy_news.follow(parts.reconciler), name="envoy news"),
     )
     stopping = asyncio.create_task(stop.wait())
-    scheduler = _schedule(parts)
     try:
-        await asyncio.wait({loop, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        async with repeated(parts, _CHORES):
+            await asyncio.wait({loop, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if loop.done():
             loop.result()
     finally:
-        scheduler.shutdown(wait=False)
         tasks = (loop, stopping, *told)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _schedule(parts: Parts) -> AsyncIOScheduler:
-    scheduler = AsyncIOScheduler(timezone="UTC")
-    for work, seconds in _CHORES:
-        scheduler.add_job(_guarded, "interval", seconds=seconds, args=(work, parts), coalesce=True, max_instances=1)
-    scheduler.start()
-    return scheduler
-
-
-async def _guarded(work: Callable[[Parts], Awaitable[None]], parts: Parts) -> None:
-    try:
-        await work(parts)
-    except HeadgateError as error:
-        log.warning("%s: %s", getattr(work, "__name__", "work").strip("_"), error)
 
 
 async def _verify(parts: Parts) -> None:
