@@ -14,7 +14,7 @@ from reconciler.refusals import add
 from reconciler.rollout import advance
 from reconciler.routing import project
 from reconciler.sight import examinations, look, wake
-from reconciler.state import Known, Memory, Removing, Settled, releases_of
+from reconciler.state import Known, Memory, Removing, Settled, releases_of, served_of
 from reconciler.target import mirror_target, target_split
 from reconciler.transition import Step
 from router.table import TokenAuth
@@ -97,7 +97,9 @@ def _promote(memory: Memory, spec: EndpointSpec | None, seen: Seen) -> Memory:
     promoted = dict(memory.promoted)
     if isinstance(memory.phase, Settled):
         promoted |= {release.split("@", 1)[0]: release for release, _ in memory.phase.split}
-    live = {release.split("@", 1)[0] for release in releases_of(memory.phase) | set(dict(target_split(spec)))}
+    target = set(dict(target_split(spec)))
+    known = {release.split("@", 1)[0] for release in releases_of(memory.phase) | target}
+    live = {release.split("@", 1)[0] for release in served_of(memory.phase) | target}
     ready = scale.ready(memory, seen)
     for deployment in spec.deployments if spec else ():
         if deployment.name not in live and deployment.release.name in ready:
@@ -105,7 +107,7 @@ def _promote(memory: Memory, spec: EndpointSpec | None, seen: Seen) -> Memory:
     names = {deployment.name for deployment in spec.deployments} if spec else set[str]()
     if isinstance(memory.phase, Settled) and memory.phase.split == target_split(spec):
         memory = replace(memory, mirror=mirror_target(spec))
-    kept = {name: release for name, release in promoted.items() if name in names | live}
+    kept = {name: release for name, release in promoted.items() if name in names | known}
     return replace(memory, promoted=tuple(sorted(kept.items())))
 
 

@@ -177,12 +177,23 @@ def base_of(phase: Phase) -> Split:
 def releases_of(phase: Phase) -> frozenset[str]:
     """Every release that a phase may send live traffic to, or return to."""
     match phase:
-        case Settled(split, watch):
-            return frozenset(dict(split)) | _warm(watch)
+        case Settled(watch=watch) | Reverting(watch=watch):
+            return served_of(phase) | _warm(watch)
         case Warming(run) | Shifting(run) | Paused(run):
-            return frozenset(dict(run.source)) | frozenset(dict(run.target)) | _warm(run.watch)
-        case Reverting(source=source, left=left, watch=watch):
-            return frozenset(dict(source)) | frozenset(dict(left)) | _warm(watch)
+            return served_of(phase) | _warm(run.watch)
+        case Removing():
+            return frozenset()
+
+
+def served_of(phase: Phase) -> frozenset[str]:
+    """Every release of the split that holds, and of a move under way: not what is only warm."""
+    match phase:
+        case Settled(split=split):
+            return frozenset(dict(split))
+        case Warming(run) | Shifting(run) | Paused(run):
+            return frozenset(dict(run.source)) | frozenset(dict(run.target))
+        case Reverting(source=source, left=left):
+            return frozenset(dict(source)) | frozenset(dict(left))
         case Removing():
             return frozenset()
 
