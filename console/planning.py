@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 
 from console import plans
@@ -14,6 +14,7 @@ from reconciler import wants
 from reconciler.conditions import assess
 from reconciler.decide import decide
 from reconciler.facts import removal
+from reconciler.keeping import keep, remembered
 from reconciler.plan import Plan, Seen, Want
 from reconciler.refusals import active, against, shunned
 from reconciler.removal import held
@@ -60,7 +61,8 @@ def outline(
     desired: Desired, present: Mapping[str, Present], now: datetime, against: plans.Against = "live"
 ) -> plans.PlanShape:
     """The plan of everything in `desired`; `present` has each of `names`."""
-    catalog = desired.catalog
+    catalog = keep(desired.catalog, remembered({name: one.memory for name, one in present.items()}, {}))
+    desired = replace(desired, catalog=catalog)
     waiting = held(
         [name for name, one in present.items() if _exists(one.memory)],
         catalog.endpoints.keys() | catalog.broken.keys(),

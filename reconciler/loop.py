@@ -14,6 +14,7 @@ from reconciler.access import Access
 from reconciler.clock import Clock
 from reconciler.decide import decide
 from reconciler.examinations import Examinations
+from reconciler.keeping import keep, remembered
 from reconciler.narration import narrate_release
 from reconciler.orders import Answer, Order
 from reconciler.plan import Action, ApplyRelease, DropRoute, ForgetRelease, Plan, PutRoute, Seen, Want
@@ -24,9 +25,9 @@ from reconciler.state import Memory, Removing, run_of
 from reconciler.store import Store
 from router.table import RouteSeen
 from runtime.replica import ReleaseSeen
-from spec.catalog import Catalog
+from spec.catalog import Catalog, EndpointSpec, differing
 from spec.errors import HeadgateError
-from spec.loader import Loaded, affected, load
+from spec.loader import Loaded, load
 from spec.release import Recipe, ReleaseRef
 
 WORKERS = 8
@@ -62,6 +63,10 @@ class Reconciler:
         self.memories: dict[str, Memory] = {}
         self.plans: dict[str, Plan] = {}
         self.loaded: Loaded | None = None
+        self.catalog: Catalog | None = None
+        """What the newest readable commit asks for (see `keep`); None until Git was reached."""
+        self._declared: dict[str, EndpointSpec] = {}
+        """The last good specs that were read, which no decision may have taken over yet."""
         self.snapshot: Snapshot | None = None
         self.held: dict[str, str] = {}
         self.confirmed: frozenset[str] = frozenset()
@@ -90,11 +95,6 @@ class Reconciler:
         """Run one call of the store on its own thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._database, lambda: call(*args, **kwargs))
-
-    @property
-    def catalog(self) -> Catalog | None:
-        """What the newest readable commit asks for; None until Git was reached."""
-        return self.loaded.catalog if self.loaded else None
 
     async def restore(self) -> None:
         """Read memory and hand the router every remembered route; only then may Envoy be answered."""
@@ -187,17 +187,20 @@ class Reconciler:
 
     async def _read(self, difference: Difference) -> None:
         """Load a commit and queue whom it concerns; nothing else runs between the two."""
-        before, snapshot = self.loaded, difference.snapshot
+        before, snapshot = self.catalog, difference.snapshot
         loaded = await asyncio.to_thread(
-            load, snapshot.commit, snapshot.files, before, difference.changes, conda=self.conda
+            load, snapshot.commit, snapshot.files, self.loaded, difference.changes, conda=self.conda
         )
-        self.loaded, self.snapshot = loaded, snapshot
-        back = self.confirmed & (loaded.catalog.endpoints.keys() | loaded.catalog.broken.keys())
+        catalog = keep(loaded.catalog, remembered(self.memories, self._declared))
+        self.loaded, self.catalog, self.snapshot = loaded, catalog, snapshot
+        known = {name: spec for name, spec in self._declared.items() if name in self.memories}
+        self._declared = {**known, **catalog.endpoints}
+        back = self.confirmed & (catalog.endpoints.keys() | catalog.broken.keys())
         self.confirmed -= back
         if before is None:
             self._meet_strangers()
-        changed = affected(before, loaded) if before else self._everybody()
-        if changed or before is None or before.catalog.unattributed != loaded.catalog.unattributed:
+        changed = differing(before, catalog) if before else self._everybody()
+        if changed or before is None or before.unattributed != catalog.unattributed:
             changed |= self._hold()
         self._unready |= changed
         self._asked_anew |= changed

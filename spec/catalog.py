@@ -74,6 +74,13 @@ class EndpointSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A path that is there and of which nobody can tell what it asks for."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
     """Everything one commit asks for.
 
@@ -90,9 +97,26 @@ class Catalog:
     warnings: tuple[Problem, ...] = ()
     max_removed_share: float = 0.5
     """From the repository's settings: a commit that removes a larger share of endpoints is held."""
+    unreadable: Mapping[str, Unreadable] = field(default_factory=dict)
+    """YAML files, symlinks and submodules: what was declared there, or below, before is not removed by them."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """All problems, in file order."""
         broken = (problem for problems in self.broken.values() for problem in problems)
         return tuple(sorted({*broken, *self.unattributed, *self.warnings}))
+
+
+def differing(before: Catalog, after: Catalog) -> frozenset[str]:
+    """Names of endpoints whose spec or whose problems differ."""
+    return _differing(before.endpoints, after.endpoints) | _differing(before.broken, after.broken)
+
+
+def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> frozenset[str]:
+    if before is after:
+        return frozenset()
+    return frozenset(
+        name
+        for name in before.keys() | after.keys()
+        if before.get(name) is not after.get(name) and before.get(name) != after.get(name)
+    )

@@ -67,11 +67,18 @@ def parse(file: str, blob: bytes) -> Document:
     try:
         text = blob.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = blob.count(b"\n", 0, error.start) + 1
-        message = f"This is not UTF-8 text (byte {error.start}): save the file as UTF-8."
-        problem = Problem(file, line, 1, "", message, allowed="UTF-8 text")
-        return Document(file, blob.decode("utf-8", "replace"), None, (problem,))
+        return _no_text(file, blob, error.start, f"byte {error.start}")
+    if "\0" in text:
+        # Among them UTF-16 without a mark.
+        return _no_text(file, blob, blob.index(0), f"byte {blob.index(0)} is zero")
     return _parse(file, protect(text))
+
+
+def _no_text(file: str, blob: bytes, start: int, why: str) -> Document:
+    line = blob.count(b"\n", 0, start) + 1
+    message = f"This is not UTF-8 text ({why}): save the file as UTF-8."
+    problem = Problem(file, line, 1, "", message, allowed="UTF-8 text")
+    return Document(file, blob.decode("utf-8", "replace"), None, (problem,))
 
 
 def protect(text: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from spec.catalog import Catalog, EndpointSpec
+from spec.catalog import Catalog, EndpointSpec, differing
 from spec.cautions import cautions, lost_checks, mapped, unchecked, unjudged, unset
 from spec.facts import Fact, gather, is_yaml
 from spec.files import Changes, Files
@@ -16,6 +16,7 @@ from spec.resolution import endpoint as endpoints
 from spec.resolution.ground import Ground
 from spec.rollout.choice import Claim, Policies, choose
 from spec.settings import Settings, read_settings, read_values
+from spec.unreadable import find_all, renewed
 from spec.watches import Trace, Watches
 
 _GLOBAL = ("settings", "values")
@@ -71,29 +72,20 @@ def load(
     repository = Repository(files, previous.common.values)
     deltas = _deltas(repository, previous.index, changes)
     concerned = previous.watches.of_paths(changes.paths)
-    left_out = files.problems()
-    if not deltas and not concerned and left_out == previous.left_out:
-        return replace(previous, catalog=replace(previous.catalog, commit=commit))
+    left_out, unreadable = files.problems(), renewed(previous.catalog.unreadable, repository, changes.paths)
+    catalog = replace(previous.catalog, commit=commit, unreadable=unreadable)
+    is_same = left_out == previous.left_out and unreadable is previous.catalog.unreadable
+    if not deltas and not concerned and is_same:
+        return replace(previous, catalog=catalog)
     if _reaches_all(deltas, previous.index):
         return _load_all(commit, files, previous, conda=conda)
-    return _load_changes(commit, repository, replace(previous, left_out=left_out), (deltas, concerned))
+    draft = replace(previous, catalog=catalog, left_out=left_out)
+    return _load_changes(commit, repository, draft, (deltas, concerned))
 
 
 def affected(previous: Loaded | None, loaded: Loaded) -> frozenset[str]:
     """Names of endpoints whose spec or whose problems differ."""
-    before = previous.catalog if previous is not None else Catalog("")
-    after = loaded.catalog
-    return _differing(before.endpoints, after.endpoints) | _differing(before.broken, after.broken)
-
-
-def _differing(before: Mapping[str, object], after: Mapping[str, object]) -> frozenset[str]:
-    if before is after:
-        return frozenset()
-    return frozenset(
-        name
-        for name in before.keys() | after.keys()
-        if before.get(name) is not after.get(name) and before.get(name) != after.get(name)
-    )
+    return differing(previous.catalog if previous is not None else Catalog(""), loaded.catalog)
 
 
 def _load_all(commit: str, files: Files, previous: Loaded | None, *, conda: bool) -> Loaded:
@@ -106,7 +98,8 @@ def _load_all(commit: str, files: Files, previous: Loaded | None, *, conda: bool
     index = Index().changed(presume(Index(), facts))
     common = replace(_common(repository, index, values, problems), conda=conda)
     policies = Policies.of(index.claims.values())
-    draft = Loaded(Catalog(commit), index, Watches(), common, files.problems(), policies=policies)
+    catalog = Catalog(commit, unreadable=find_all(repository))
+    draft = Loaded(catalog, index, Watches(), common, files.problems(), policies=policies)
     return _resolve(commit, repository, draft, (index.asked(), ()), previous)
 
 
@@ -314,6 +307,7 @@ def _catalog(
         tuple(sorted(unattributed)),
         tuple(sorted((warnings - said).union(draft.left_out))),
         common.settings.max_removed_share,
+        draft.catalog.unreadable,
     )
 
 

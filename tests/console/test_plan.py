@@ -133,6 +133,28 @@ def test_a_broken_file_breaks_its_endpoint_alone_and_says_where(models: Path) ->
     assert one(compare(models, {}), "iris").action == "broken"
 
 
+@pytest.mark.parametrize("how", ["utf-16", "symlinks", "folder"])
+def test_files_that_cannot_be_read_break_what_is_live_and_remove_nothing(models: Path, how: str) -> None:
+    present = settled(of_folder(models, None, conda=False).catalog)
+    folder = models / "endpoints" / "iris"
+    if how == "folder":
+        folder.rename(models / "iris.d")
+        folder.symlink_to(models / "iris.d")
+        for path in (models / "iris.d").glob("*.yml"):
+            path.rename(path.with_suffix(".txt"))
+    for path in (folder / name for name in ("endpoint.yml", "blue.yml") if how != "folder"):
+        text = path.read_text()
+        path.unlink()
+        path.with_suffix(".txt").write_text(text)
+        path.symlink_to(path.with_suffix(".txt")) if how == "symlinks" else path.write_bytes(text.encode("utf-16"))
+    plan = compare(models, present)
+    found = one(plan, "iris")
+    assert (found.action, found.traffic.was, found.releases) == ("broken", found.traffic.to, Releases())
+    assert all("endpoints/iris" in problem.file and problem.severity == "error" for problem in found.problems)
+    assert {problem.file for problem in plan.problems} == {problem.file for problem in found.problems}
+    assert one(plan, "diabetes").action == "none"
+
+
 def test_a_mass_removal_is_held_and_says_what_it_waits_for(models: Path) -> None:
     present = settled(of_folder(models, None, conda=False).catalog)
     for folder in (models / "endpoints").iterdir():

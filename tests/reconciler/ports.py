@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
+from typing import cast
 
 from forge.snapshot import Difference, Snapshot, SourceSeen
 from observability.evidence import NOTHING, Reading, Tally
@@ -12,7 +13,7 @@ from observability.verdict import Verdict
 from router.table import EndpointRoute, RouterSeen, RouteSeen
 from runtime.replica import Preparation, ReleaseSeen, ReleaseWant, ReplicaSeen, ReplicaState, Stage
 from spec.errors import TransientError
-from spec.files import Changes, Entry
+from spec.files import Changes, Entry, Kind
 from spec.problem import Problem
 from spec.release import ReleaseRef
 
@@ -41,21 +42,30 @@ async def until(condition: Callable[[], bool], told: Callable[[], object] = lamb
     raise AssertionError(told())
 
 
-class MemoryFiles:
-    """A commit as a mapping from path to text."""
+class Special(str):
+    """In place of a file's text: what else is there, a symlink or a submodule."""
 
-    def __init__(self, files: Mapping[str, str]) -> None:
+    __slots__ = ()
+
+
+class MemoryFiles:
+    """A commit as a mapping from path to content."""
+
+    def __init__(self, files: Mapping[str, str | bytes]) -> None:
         self._files = dict(files)
 
     def entries(self) -> Mapping[str, Entry]:
-        return {path: Entry(path, "file", _oid(text), len(text)) for path, text in self._files.items()}
+        return {path: _entry(path, content) for path, content in self._files.items()}
 
     def directory(self, path: str) -> Entry | None:
-        below = sorted((name, text) for name, text in self._files.items() if name.startswith(f"{path}/") or not path)
+        below = sorted(
+            (name, repr(text)) for name, text in self._files.items() if name.startswith(f"{path}/") or not path
+        )
         return Entry(path, "directory", _oid(repr(below))) if below else None
 
     def read(self, entry: Entry) -> bytes:
-        return self._files[entry.path].encode()
+        content = self._files[entry.path]
+        return content if isinstance(content, bytes) else content.encode()
 
     def problems(self) -> tuple[Problem, ...]:
         return ()
@@ -65,8 +75,14 @@ class MemoryFiles:
         return frozenset(name for name in names if self._files.get(name) != other._files.get(name))  # noqa: SLF001
 
 
-def _oid(text: str) -> str:
-    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+def _entry(path: str, content: str | bytes) -> Entry:
+    kind = cast("Kind", str(content)) if isinstance(content, Special) else "file"
+    return Entry(path, kind, _oid(content), len(content))
+
+
+def _oid(content: str | bytes) -> str:
+    blob = content if isinstance(content, bytes) else content.encode()
+    return hashlib.sha1(blob, usedforsecurity=False).hexdigest()
 
 
 class MemorySource:
@@ -77,7 +93,7 @@ class MemorySource:
         self._number = 0
         self._latest: Snapshot | None = None
 
-    def push(self, files: Mapping[str, str]) -> None:
+    def push(self, files: Mapping[str, str | bytes]) -> None:
         self._number += 1
         made = MemoryFiles(files)
         self._latest = Snapshot(f"c{self._number}", _oid(repr(sorted(files.items()))), made, f"commit {self._number}")
