@@ -35,6 +35,7 @@ def keep(catalog: Catalog, last: Iterable[EndpointSpec]) -> Catalog:
         endpoints={name: spec for name, spec in catalog.endpoints.items() if name not in broken},
         broken=broken,
         unattributed=tuple(problem for problem in catalog.unattributed if problem.file not in kept),
+        warnings=tuple(problem for problem in catalog.warnings if problem.file not in kept),
     )
 
 

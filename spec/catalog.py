@@ -78,6 +78,8 @@ class Unreadable:
     """A path that is there and of which nobody can tell what it asks for."""
 
     problem: Problem
+    is_opaque: bool = False
+    """Whether nobody can tell even what it is: a symlink, a submodule, or no text."""
 
 
 @dataclass(frozen=True, slots=True)

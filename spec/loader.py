@@ -16,7 +16,7 @@ from spec.resolution import endpoint as endpoints
 from spec.resolution.ground import Ground
 from spec.rollout.choice import Claim, Policies, choose
 from spec.settings import Settings, read_settings, read_values
-from spec.unreadable import find_all, renewed
+from spec.unreadable import find_all, passed_over, renewed
 from spec.watches import Trace, Watches
 
 _GLOBAL = ("settings", "values")
@@ -292,7 +292,8 @@ def _catalog(
     good, broken = outcome
     index, common = draft.index, draft.common
     unattributed = {*common.problems, *strays}
-    warnings: set[Problem] = set(cautions(repository, index, draft.policies))
+    unreadable = draft.catalog.unreadable
+    warnings: set[Problem] = {*cautions(repository, index, draft.policies), *passed_over(unreadable, index.facts)}
     warnings.update(problem for found in draft.hints.values() for problem in found)
     for fact in index.flagged.values():
         if fact.kind == "unread":
@@ -307,7 +308,7 @@ def _catalog(
         tuple(sorted(unattributed)),
         tuple(sorted((warnings - said).union(draft.left_out))),
         common.settings.max_removed_share,
-        draft.catalog.unreadable,
+        unreadable,
     )
 
 

@@ -73,7 +73,8 @@ def plan(
         screen.print_json(found)
     else:
         plan_page.print_plan(found, state)
-    if exit_code and (found.problems or any(entry.action != "none" for entry in found.endpoints)):
+    wrong = any(problem.severity == "error" for problem in found.problems)
+    if exit_code and (wrong or any(entry.action != "none" for entry in found.endpoints)):
         raise typer.Exit(Exit.PROBLEM)
 
 

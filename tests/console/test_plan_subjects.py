@@ -68,6 +68,9 @@ def test_memory_of_a_headgate_that_ended_is_compared_with(run: Run, models: Path
     found = run("plan", "--path", str(models))
     assert "compared with what the last one there remembers" in found.out
     assert "Nothing to change: what is remembered is what it asks for." in found.out
+    (models / "copy.yml").symlink_to("endpoints/iris/blue.yml")
+    passed = run("plan", "--path", str(models), "--exit-code")
+    assert (passed.code, "copy.yml  warning" in passed.out, "3 unchanged" in passed.out) == (0, True, True)
     edit(models, "iris/blue.yml", "instance_count: 1", "instance_count: 2")
     assert "~ iris: update" in run("plan", "--path", str(models)).out
 

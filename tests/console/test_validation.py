@@ -171,3 +171,15 @@ def test_schemas_are_listed_printed_and_written(run: Run, home: Path) -> None:
     assert run("schema", "endpiont").code == 1
     assert run("schema", "--output", str(home / "out")).code == 0
     assert {path.name for path in (home / "out").iterdir()} == {f"{name}.schema.json" for name in names}
+
+
+def test_files_that_nobody_can_read_are_named_and_no_error(run: Run, folder: Path) -> None:
+    (folder / "green.yml").write_bytes(DEPLOYMENT.encode("utf-16"))
+    (folder / "red.yaml").symlink_to("blue.yml")
+    (folder / "compose.yml").write_text("- nothing of ours\n")
+    found = run("validate", str(folder), "--json")
+    told = [(one["file"], one["severity"]) for one in json.loads(found.out)["problems"]]
+    assert (found.code, told) == (0, [("green.yml", "warning"), ("red.yaml", "warning")])
+    text = run("validate", str(folder)).out
+    assert "save the file as UTF-8. It is passed over" in " ".join(text.split())
+    assert text.endswith("\n2 warnings. 1 of 1 endpoint can be served.\n")

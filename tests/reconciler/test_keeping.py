@@ -50,7 +50,7 @@ def test_files_that_cannot_be_read_break_the_endpoint_and_say_what_to_do(content
     assert words in endpoint
     assert "To have the endpoint `shop`, which was declared here, removed: delete `shop/endpoint.yml`." in endpoint
     assert "the deployment `blue` of `shop`" in deployment
-    assert found.unattributed == ()
+    assert (found.unattributed, found.warnings) == ((), ())
     assert keep(found, [spec_of(SHOP)]) == found
 
 
@@ -72,6 +72,7 @@ def test_one_symlink_is_enough() -> None:
 def test_a_file_that_is_gone_or_says_something_else_is_a_wish(content: str | None) -> None:
     found = fresh({**SHOP, "shop/endpoint.yml": content, "shop/blue.yml": None, "x.yml": UTF_16}, {"y": "submodule"})
     assert "shop" not in {**found.endpoints, **found.broken}
+    assert [warning.file for warning in found.warnings] == ["x.yml"]
 
 
 def test_a_deployment_and_a_policy_are_not_removed_by_that_either() -> None:

@@ -1,4 +1,4 @@
-"""Paths that are there and cannot be read: kept count of, and the same after a change as anew."""
+"""Paths that are there and cannot be read: kept count of, told of once, and the same after a change as anew."""
 
 from collections.abc import Mapping
 
@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from spec.files import Changes, Kind
 from spec.loader import load
+from spec.problem import Severity
+from spec.unreadable import SHOWN_LIMIT
 from tests.spec.commits import DEPLOYMENT, ENDPOINT, REPOSITORY, MemoryFiles, differences
 
 UTF_16 = ENDPOINT.encode("utf-16")
@@ -47,6 +49,41 @@ def test_symlinks_and_submodules_are_told_of_whatever_their_names(kind: Kind) ->
     found = load("c1", MemoryFiles(REPOSITORY, {"team/shop": kind})).catalog
     assert f"This is a {kind}, which is not followed" in found.unreadable["team/shop"].problem.message
     assert found.problems == ()
+
+
+class TestPassedOver:
+    """Warnings on files that may be meant for Headgate, for all that can be seen of them."""
+
+    @pytest.mark.parametrize("content", [UTF_16, UNMARKED, LOCKED])
+    def test_what_is_no_text_is_a_warning_and_harms_nothing(self, content: bytes) -> None:
+        found = load("c1", MemoryFiles({**REPOSITORY, "x/green.yml": content})).catalog
+        (warning,) = found.problems
+        assert (warning.file, warning.severity, set(found.endpoints)) == ("x/green.yml", Severity.WARNING, {"shop"})
+        assert "save the file as UTF-8" in warning.message
+        assert "It is passed over" in warning.message
+
+    def test_so_is_a_symlink(self) -> None:
+        found = load("c1", MemoryFiles(REPOSITORY, {"x/green.yaml": "symlink", "x/src": "symlink"})).catalog
+        (warning,) = found.problems
+        assert (warning.file, warning.severity) == ("x/green.yaml", Severity.WARNING)
+        assert "put the files themselves here" in warning.message
+
+    @pytest.mark.parametrize("content", [LISTED, "{{ if x }}\na: [\n", "a: 1\n---\nb: 2\n"])
+    def test_text_that_is_nothing_of_ours_is_none(self, content: str) -> None:
+        assert load("c1", MemoryFiles({**REPOSITORY, "charts/x.yaml": content})).catalog.problems == ()
+
+    def test_nobody_is_told_twice(self) -> None:
+        before = load("c1", MemoryFiles(REPOSITORY))
+        new = {**REPOSITORY, "endpoint.yml": UTF_16}
+        after = load("c2", MemoryFiles(new), before, differences(REPOSITORY, new)).catalog
+        assert [one.severity for one in after.problems if one.file == "endpoint.yml"] == [Severity.ERROR]
+
+    def test_very_many_are_counted(self) -> None:
+        links: dict[str, Kind] = {f"x/{number:03}.yml": "symlink" for number in range(SHOWN_LIMIT + 2)}
+        *told, rest = sorted(
+            load("c1", MemoryFiles(REPOSITORY, links)).catalog.warnings, key=lambda one: not one.file
+        )
+        assert (len(told), rest.message.partition(" ")[0], rest.severity) == (SHOWN_LIMIT, "2", Severity.WARNING)
 
 
 STATES = st.sampled_from([ENDPOINT, DEPLOYMENT, UTF_16, LOCKED, LFS, LISTED, "", "a: 1\n", "a: [\n"])
