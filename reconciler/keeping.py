@@ -53,8 +53,12 @@ def _lost(catalog: Catalog, last: EndpointSpec) -> Iterator[Problem]:
 def _missing(last: EndpointSpec, now: EndpointSpec | None) -> Iterator[tuple[str, str]]:
     """What was declared and is not now, and where; the endpoint comes last, so that a folder is told of as its."""
     for deployment in last.deployments:
-        if now is None or now.deployment(deployment.name) is None:
-            yield f"the deployment `{deployment.name}` of `{last.name}`", deployment.file
+        what = f"the deployment `{deployment.name}` of `{last.name}`"
+        there = now.deployment(deployment.name) if now is not None else None
+        if there is None:
+            yield what, deployment.file
+        elif there.checks is None and deployment.checks is not None:
+            yield f"the checks of {what}", deployment.checks.file
     if now is None:
         yield f"the endpoint `{last.name}`", last.file
     elif now.policy.name != last.policy.name and last.policy.file:

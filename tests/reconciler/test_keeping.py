@@ -14,6 +14,7 @@ from spec.loader import load
 from tests.spec.commits import DEPLOYMENT, ENDPOINT, REPOSITORY, MemoryFiles, differences
 
 POLICY = "kind: rollout_policy\nname: careful\nendpoints: [shop]\nshield: true\n"
+CHECKS = "kind: checks\ndeployment: blue\nchecks: [{name: a, request: 1}]\n"
 GREEN = DEPLOYMENT.replace("blue", "green")
 SHOP: Mapping[str, bytes | str] = {
     **{path: text for path, text in REPOSITORY.items() if path not in ("endpoint.yml", "blue.yml")},
@@ -75,10 +76,14 @@ def test_a_file_that_is_gone_or_says_something_else_is_a_wish(content: str | Non
     assert [warning.file for warning in found.warnings] == ["x.yml"]
 
 
-def test_a_deployment_and_a_policy_are_not_removed_by_that_either() -> None:
-    files = {**SHOP, "green.yml": GREEN, "policy.yml": POLICY}
+def test_a_deployment_checks_and_a_policy_are_not_removed_by_that_either() -> None:
+    files = {**SHOP, "green.yml": GREEN, "policy.yml": POLICY, "shop/checks.yml": CHECKS}
     last = spec_of(files)
-    for path, words in (("green.yml", "deployment `green` of `shop`"), ("policy.yml", "policy `careful` of `shop`")):
+    for path, words in (
+        ("green.yml", "To have the deployment `green` of `shop`"),
+        ("policy.yml", "policy `careful` of `shop`"),
+        ("shop/checks.yml", "checks of the deployment `blue` of `shop`"),
+    ):
         found = keep(load("c2", MemoryFiles({**files, path: UTF_16})).catalog, [last])
         (problem,) = found.broken["shop"]
         assert (problem.file, words in problem.message, found.endpoints) == (path, True, {})
