@@ -149,6 +149,7 @@ def _service(parts: Parts, settings: Settings, stop: asyncio.Event, everything: 
         stop_everything=stop_everything,
         conditions=lambda: _conditions(parts),
         foresight=Foresight(parts.reconciler, settings),
+        mirrored=parts.router.mirrored,
     )
 
 

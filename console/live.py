@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import PurePosixPath
@@ -13,7 +13,7 @@ from console.foresight import Foresight
 from console.news import announce
 from console.orders import Orders
 from console.plans import PlanShape, Proposal
-from console.rollouts import Explanation, OrderAnswer, OrderBody, OrderName, RolloutShape
+from console.rollouts import Explanation, MirroredShape, OrderAnswer, OrderBody, OrderName, RolloutShape
 from console.service import EventQuery, LogQuery, MissingError, RefusedError
 from console.settings import Settings
 from console.views import Address, Subject, endpoint_detail, endpoint_status
@@ -63,6 +63,8 @@ class LiveService:
     stop_everything: Callable[[], None]
     conditions: Callable[[], tuple[shapes.Condition, ...]]
     foresight: Foresight
+    mirrored: Callable[[str], Awaitable[Mapping[str, Mapping[str, int]]]]
+    """Answers to an endpoint's mirrored requests, by release and status."""
 
     @property
     def orders(self) -> Orders:
@@ -211,13 +213,23 @@ class LiveService:
     async def rollout(self, name: str) -> RolloutShape:
         """Where the endpoint's move is."""
         self._memory(name)
-        return self.orders.status(name)
+        return await self._with_mirrored(self.orders.status(name))
 
     async def follow_rollout(self, name: str) -> AsyncIterator[RolloutShape]:
         """Where the endpoint's move is, again and again until closed."""
         self._memory(name)
         async for found in self.orders.follow(name):
-            yield found
+            yield await self._with_mirrored(found)
+
+    async def _with_mirrored(self, found: RolloutShape) -> RolloutShape:
+        memory = self.reconciler.memories.get(found.endpoint)
+        mirror = memory.route.mirror if memory is not None and memory.route is not None else None
+        if mirror is None:
+            return found
+        codes: Mapping[str, int] = {}
+        with contextlib.suppress(TransientError):
+            codes = (await self.mirrored(found.endpoint)).get(mirror[0], {})
+        return found.model_copy(update={"mirrored": (MirroredShape.of(mirror[0], codes),)})
 
     async def order(self, name: str, kind: OrderName, body: OrderBody) -> OrderAnswer:
         """Give an order to the endpoint's move."""

@@ -115,6 +115,10 @@ def _foot(found: RolloutShape) -> Iterator[RenderableType]:
         yield _entry(f"{word}: ", f"{last.reason}: {gist(last.message)}")
     if found.watch:
         yield _entry("warm: ", f"{shares(found.watch.previous)} until {_clock(found.watch.until)}{_undo(found)}")
+    for copies in found.mirrored:
+        codes = ", ".join(f"{count} x {code}" for code, count in sorted(copies.codes.items()))
+        counted = f"{copies.answers} answers, {copies.failed} of them not 200 ({codes})" if codes else "no answer yet"
+        yield _entry("mirrored: ", f"{brief(copies.release)}: {counted}")
     if found.unproven or (found.watch and found.watch.unproven):
         yield Text("unproven: there was no traffic to judge by", "yellow")
     if found.earliest_finish is not None and found.started is not None:

@@ -1,5 +1,6 @@
 """The JSON of rollouts: where a move is, what judges it, what was refused, and why all of it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -74,6 +75,22 @@ class ReplicasShape(Shape):
     wanted: int
 
 
+class MirroredShape(Shape):
+    """What became of the requests that were mirrored to a release, since Envoy's start."""
+
+    release: str
+    answers: int
+    failed: int
+    """All but 200; what had no answer has the code 0."""
+    codes: dict[str, int] = Field(default_factory=dict)
+
+    @classmethod
+    def of(cls, release: str, codes: Mapping[str, int]) -> "MirroredShape":
+        """Sum up the answers by status."""
+        answers = sum(codes.values())
+        return cls(release=release, answers=answers, failed=answers - codes.get("200", 0), codes=dict(codes))
+
+
 class RolloutShape(Shape):
     """What `rollout status --json` prints; splits are percent by release."""
 
@@ -106,6 +123,8 @@ class RolloutShape(Shape):
     """It went on without traffic to judge by."""
     watch: WatchShape | None = None
     replicas: tuple[ReplicasShape, ...] = ()
+    mirrored: tuple[MirroredShape, ...] = ()
+    """Where requests are mirrored now; no gate looks at it."""
     at: datetime | None = None
     """When this was true."""
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import grpc
 
 from router import names
-from router.access_log import loggers
+from router.access_log import loggers, mirrored_of, read_mirrored
 from router.admin import Admin, Shown
 from router.attempts import Attempt
 from router.binary import Options
@@ -144,6 +144,13 @@ class EnvoyRouter:
         if counts is None or not self.connected:
             return None
         return RouterSeen(MappingProxyType(self._seen), counts)
+
+    async def mirrored(self, endpoint: str) -> dict[str, dict[str, int]]:
+        """Return answers to mirrored requests since Envoy's start, by release and status.
+
+        Raises `TransientError` if Envoy does not say.
+        """
+        return read_mirrored(await self.admin.stats(mirrored_of(endpoint)))
 
     async def refresh(self) -> None:
         """Read in-flight counts from Envoy now. Raises `TransientError` if it does not answer."""

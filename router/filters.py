@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from router.access_log import mirror_stats
 from router.attempts import attempt_log
 from router.names import (
     CLIENT_ID,
@@ -65,7 +66,7 @@ def http_filters(max_request_bytes: int) -> list[_Fields]:
         # Counting each cluster's answers by code costs a request 5 %, and nobody reads it: the logs say more.
         "dynamic_stats": False,
         "upstream_http_filters": upstream(max_request_bytes),
-        "upstream_log": [attempt_log()],
+        "upstream_log": [attempt_log(), mirror_stats()],
     }
     return [
         {"name": KEY_FILTER, "disabled": True, "typed_config": key},

@@ -9,14 +9,16 @@ from types import SimpleNamespace
 import pytest
 
 from console.live import LiveService
+from console.rollouts import RolloutShape
 from console.service import EventQuery, LogQuery, MissingError
 from console.views import Address
 from observability.events import Event
 from reconciler.state import Known, Memory
 from reconciler.store import Store
-from router.table import KeyAuth
+from router.table import EndpointRoute, KeyAuth
 from router.tls import ServerCertificate
 from runtime.logs import Logs
+from spec.errors import TransientError
 from spec.release import Environment, InstanceType, Recipe, ReleaseRef, Server
 
 BLUE = ReleaseRef("iris", "blue", "3f2a9c41d0e7")
@@ -93,3 +95,24 @@ async def test_a_caller_learns_the_ca_or_the_certificate_that_the_operator_gave(
     shown += [ServerCertificate(pem, "key", ca, datetime.now(UTC)) for pem in ("OLD", "PEM")]
     access = await found.access("iris")
     assert (access.ca_certificate, access.certificate) == trusted
+
+
+async def test_answers_to_mirrored_requests_are_shown_while_there_is_a_mirror(service: LiveService) -> None:
+    async def mirrored(name: str) -> dict[str, dict[str, int]]:
+        return {"green@1": {"200": 40, "424": 2}} if name == "iris" else {}
+
+    service.mirrored = mirrored
+    memory = service.reconciler.memories["iris"]
+    status = RolloutShape(endpoint="iris", state="settled")
+    assert (await service._with_mirrored(status)).mirrored == ()  # noqa: SLF001
+    route = EndpointRoute("iris", KeyAuth("a", "b"), mirror=("green@1", 5000))
+    service.reconciler.memories["iris"] = replace(memory, route=route)
+    (found,) = (await service._with_mirrored(status)).mirrored  # noqa: SLF001
+    assert (found.release, found.answers, found.failed, found.codes) == ("green@1", 42, 2, {"200": 40, "424": 2})
+
+    async def away(name: str) -> dict[str, dict[str, int]]:
+        raise TransientError(f"Envoy says nothing of {name}")
+
+    service.mirrored = away
+    (found,) = (await service._with_mirrored(status)).mirrored  # noqa: SLF001
+    assert (found.answers, found.failed) == (0, 0)

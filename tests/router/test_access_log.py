@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from router.access_log import COLUMNS, TrafficRecord, loggers, read, to_json
+from router.access_log import COLUMNS, TrafficRecord, loggers, mirrored_of, read, read_mirrored, to_json
 from router.log_files import Rotation, bound
 
 SECRET = "THE-SECRET-KEY"  # noqa: S105 - a made-up key to look for
@@ -216,3 +217,17 @@ async def test_the_statistics_logger_counts_by_release(start_envoy: Any, tmp_pat
                 [count] = [line for line in found.text.splitlines() if "ep_requests_count" in line]
     assert 'route="iris/blue@1/split"' in count
     assert 'code="200"' in count
+
+
+def test_answers_to_mirrored_requests_are_told_by_release_and_status() -> None:
+    stats = {
+        "ep.mirrored.cluster.iris/green@1/mirror.code.200": 40,
+        "ep.mirrored.cluster.iris/green@1/mirror.code.424": 2,
+        "ep.mirrored.cluster.iris/green@1/mirror.code.0": 0,
+        "ep.mirrored.cluster.iris/blue@1.code.200": 99,
+        "ep.requests.route.iris/blue@1/live.code.200": 7,
+    }
+    assert read_mirrored(stats) == {"green@1": {"200": 40, "424": 2}}
+    pattern = re.compile(mirrored_of("iris"))
+    assert [name for name in stats if pattern.search(name)] == list(stats)[:4]
+    assert not pattern.search("ep.mirrored.cluster.iris-2/green@1/mirror.code.200")

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from router.table import Backend, KeyAuth
-from tests.router.xds.rig import Answer, Client, Rig, Server, StartRig, backend, endpoint, until
+from tests.router.xds.rig import Answer, Client, Faulty, Rig, Server, StartRig, backend, endpoint, until
 
 Pair = tuple[dict[str, Server], tuple[Backend, ...], Callable[[int, int], Awaitable[None]]]
 pytestmark = pytest.mark.real
@@ -225,3 +225,20 @@ async def test_a_draining_replica_gets_no_new_requests_and_keeps_those_in_flight
     await rig.put(replace(route, backends=(replace(only, hosts=tuple(h for h in hosts if not h.draining)),)))
     await rig.router.refresh()
     assert ("127.0.0.1", leaves.port) not in rig.router.seen().in_flight
+
+
+async def test_answers_to_mirrored_requests_are_counted_apart(rig: Rig) -> None:
+    blue = await rig.server("blue")
+    green = await Faulty("green", {"x-status": "500"}).start()
+    rig.stack.push_async_callback(green.stop)
+    plain = endpoint("iris", (backend("blue@1", blue), backend("green@1", green)))
+    await rig.put(replace(plain, mirror=("green@1", 5000)))
+    client = rig.client()
+    for _ in range(40):
+        assert (await client.send(SCORE)).status == 200
+    pinned = await client.send(SCORE, azureml_model_deployment="green")
+    assert pinned.status == 424
+    await until(lambda: len(green.seen) > 1 and not green.active)
+    await asyncio.sleep(0.2)
+    assert await rig.router.mirrored("iris") == {"green@1": {"424": len(green.seen) - 1}}
+    assert await rig.router.mirrored("moons") == {}
