@@ -27,16 +27,22 @@ def obey(phase: Phase, order: Order, facts: Facts) -> tuple[Step | None, Answer]
             step = "traffic is on its way back already; try again when it has settled"
     if isinstance(step, str):
         return None, Answer(order.id, done=False, message=step)
-    approved = order.kind == "promote" and isinstance(step.phase, Paused)
-    message = f"approved; the step is taken once it may be: {facts.opening.because}" if approved else ""
-    return step, Answer(order.id, done=True, message=message or DONE[order.kind])
+    return step, Answer(order.id, done=True, message=_done(order, step, facts))
+
+
+def _done(order: Order, step: Step, facts: Facts) -> str:
+    if order.kind == "promote" and isinstance(step.phase, Paused):
+        return f"approved; the step is taken once it may be: {facts.opening.because}"
+    if order.kind == "promote-full" and not facts.opening.is_open:
+        return f"{DONE[order.kind]}, once it may: {facts.opening.because}"
+    return DONE[order.kind]
 
 
 def _settled(phase: Settled, order: Order, facts: Facts, because: tuple[str, str]) -> Step | str:
     if order.kind != "undo":
         return "nothing moves at this endpoint; `headgate rollout status` shows what it serves"
     if phase.watch is None:
-        return "what was replaced is not warm any more: go back with `git revert`"
+        return "nothing is kept warm to go back to: use `git revert`"
     return take_back(phase, phase.watch, facts, because, refuse=True)
 
 
@@ -73,7 +79,7 @@ def _go_on(phase: Moving, facts: Facts, because: tuple[str, str], *, full: bool)
     run = replace(phase.run, progressed=facts.now)
     if not run.begun:
         if not full and not isinstance(phase, Paused):
-            return "its replicas are not ready yet; `promote --full` skips the steps once they are"
+            return _before_the_first_share(phase, facts)
         return Step(Warming(replace(run, full=run.full or full)), because)
     if run.is_whole:
         return Step(Shifting(run), because) if isinstance(phase, Paused) else "it is on its last step already"
@@ -84,6 +90,14 @@ def _go_on(phase: Moving, facts: Facts, because: tuple[str, str], *, full: bool)
     if not facts.acknowledged or run.sized > run.fraction:
         return "a step is on its way; try again when it has been taken"
     return Step(Shifting(ladder.forward(run)), because)
+
+
+def _before_the_first_share(phase: Moving, facts: Facts) -> str:
+    if not set(dict(phase.run.target)) <= set(facts.ready):
+        return "its replicas are not ready yet; `promote --full` skips the steps once they are"
+    if not facts.opening.is_open:
+        return f"no step forward is taken now: {facts.opening.because}; edit the policy if it must be"
+    return "it is about to take its first share; `promote --full` skips the steps"
 
 
 def _approve(phase: Moving, facts: Facts, because: tuple[str, str], *, full: bool) -> Step | str:

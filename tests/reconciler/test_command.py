@@ -39,10 +39,10 @@ PHASES: dict[str, Phase] = {
     "reverting": Reverting(OLD, T0, NEW),
 }
 TABLE: dict[str, dict[OrderKind, str]] = {
-    "settled": dict.fromkeys(KINDS, "nothing moves at this endpoint") | {"undo": "is not warm any more"},
+    "settled": dict.fromkeys(KINDS, "nothing moves at this endpoint") | {"undo": "nothing is kept warm"},
     "watched": dict.fromkeys(KINDS, "nothing moves at this endpoint") | {"undo": "-> reverting"},
     "warming": {
-        "promote": "replicas are not ready yet",
+        "promote": "about to take its first share",
         "promote-full": "-> warming",
         "pause": "-> paused",
         "resume": "it is not paused",
@@ -170,6 +170,14 @@ def test_a_pause_by_hand_does_not_let_an_approval_expire() -> None:
     # Nothing is wrong with the candidate: it goes on serving until stable can carry the load.
     assert isinstance(expired.phase, Reverting)
     assert expired.phase.leaving == waiting.phase.run
+
+
+def test_what_keeps_a_release_from_its_first_share_is_said() -> None:
+    short = replace(FACTS, ready=frozenset())
+    assert "replicas are not ready yet" in give(PHASES["warming"], "promote", short)[1]
+    assert "no step forward is taken now" in give(PHASES["warming"], "promote", FROZEN)[1]
+    assert "once it may: " in give(PHASES["warming"], "promote-full", FROZEN)[1]
+    assert "once it may" not in give(PHASES["warming"], "promote-full", FACTS)[1]
 
 
 def test_promote_full_skips_all_steps() -> None:
