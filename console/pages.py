@@ -16,6 +16,7 @@ from console.shapes import (
     EndpointStatus,
     EventShape,
     ProblemShape,
+    ReplicaShape,
     Shape,
     Status,
     SyncOutcome,
@@ -185,14 +186,20 @@ def _print_deployment(deployment: DeploymentDetail) -> None:
         say(f"  live meanwhile: {live.release}, {live.ready} of {live.instance_count} replicas ready")
     if checks := deployment.checks:
         prose(f"checks, {checks.at.astimezone():{CLOCK}}: {checks.verdict}: {checks.message}", 2)
+    present = {deployment.release, deployment.live.release if deployment.live else ""}
     rows = [
-        (replica.id, replica.state, str(replica.restarts), _because(replica.reason, gist(replica.message)))
+        (replica.id, replica.state, str(replica.restarts), _why(replica, former=replica.release not in present))
         for replica in deployment.replicas
     ]
     if rows:
         print_table(("REPLICA", "STATE", "RESTARTS", "WHY"), rows)
     for condition in deployment.conditions:
         prose(f"{condition.reason}: {condition.message}", 2)
+
+
+def _why(replica: ReplicaShape, *, former: bool) -> str:
+    said = _because(replica.reason, gist(replica.message))
+    return said or (f"{replica.release} was replaced; kept warm for a while, or ending" if former else "")
 
 
 def _because(reason: str, message: str) -> str:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from console import pages
 from console.commands import credentials
 from console.paths import Paths
 from console.service import EventQuery, LogQuery
-from console.shapes import EventShape, LiveRelease, LogLine, ProblemShape, Status
+from console.shapes import DeploymentDetail, EventShape, LiveRelease, LogLine, ProblemShape, ReplicaShape, Status
 from spec.errors import TransientError
 
 if TYPE_CHECKING:
@@ -321,3 +322,23 @@ def test_output_has_no_colour_in_a_pipe(paths: Paths) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
     assert "iris" in done.stdout
+
+
+def test_replicas_of_a_former_release_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    replicas = tuple(
+        ReplicaShape(id=f"blue-{release}-x", state="Ready", release=f"blue@{release}")
+        for release in ("new", "live", "old")
+    )
+    live = LiveRelease(release="blue@live", instance_count=1, ready=1)
+    detail = DeploymentDetail(
+        name="blue",
+        provisioning_state="Updating",
+        release="blue@new",
+        instance_count=1,
+        ready=1,
+        live=live,
+        replicas=replicas,
+    )
+    pages._print_deployment(detail)  # noqa: SLF001
+    told = [line for line in capsys.readouterr().out.splitlines() if "was replaced" in line]
+    assert [line.split()[0] for line in told] == ["blue-old-x"]
