@@ -57,7 +57,7 @@ FAULTS: dict[str, tuple[object, str, Callable[[Callable[..., Any]], Callable[...
     "skips approvals": (ladder, "is_pause", lambda _: lambda _run: False),
     "hears no gate": (
         rollout,
-        "_bad",
+        "bad_of",
         lambda _: lambda _facts: None,
     ),
     "inherits a superseded share": (
