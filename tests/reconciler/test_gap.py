@@ -15,6 +15,8 @@ from spec.policy import Gate, Pause, Weight
 
 PATIENCE = timedelta(seconds=6)
 GATE = Gate("errors", compare_stable=True, min_requests=10)
+GREEN = (("green@2", 10_000),)
+"""A candidate that nothing was heard of."""
 DEMANDING = replace(GATE, name="more", min_requests=11)
 
 
@@ -47,10 +49,16 @@ def run(answers: int = 0, since: float = 4, **more: object) -> Run:
         (replace(run(), policy=replace(POLICY, gates=(replace(GATE, dry_run=True),))), 5, False),
         (replace(run(), policy=replace(POLICY, gates=(Gate("asks", metric="http"),))), 5, False),
         (replace(run(10), policy=replace(POLICY, gates=(GATE, DEMANDING))), 5, True),
+        (replace(run(), policy=replace(POLICY, gates=(replace(GATE, min_requests=1),)), target=GREEN), 5, True),
     ],
 )
 def test_who_waits(of: Run, seconds: float, waits: bool) -> None:  # noqa: FBT001
     assert (gap.waits(of, PATIENCE, after(seconds)) is not None) == waits
+
+
+def test_who_needs_no_requests_is_not_looked_at_again() -> None:
+    assert gap.end(run(), PATIENCE) == after(10)
+    assert gap.end(replace(run(), policy=replace(POLICY, gates=())), PATIENCE) is None
 
 
 def test_every_candidate_must_have_answered() -> None:

@@ -311,6 +311,7 @@ SMALLER = replace(POLICY, surge="proportional")
         (Shifting(AT), facts(live=STABLE, ready=frozenset(), shielded=True), False),
         (Settled(NEW, WATCH), facts(1, looks=BAD, ready=CANDIDATE, shielded=True), False),
         (Shifting(AT), facts(looks=BAD, shielded=True), True),
+        (Shifting(AT), facts(looks=BAD, ready=STABLE, shielded=True), True),
         (Settled(NEW, WATCH), facts(1, looks=BAD, shielded=True), True),
         (Shifting(replace(AT, policy=SMALLER)), facts(looks=BAD, policy=SMALLER, shielded=True), False),
         (Settled(NEW, replace(WATCH, policy=SMALLER)), facts(1, looks=BAD, shielded=True), False),
@@ -353,6 +354,7 @@ def test_behind_a_shield_what_turns_bad_while_it_is_left_is_refused_once_and_wai
     assert step.refusal is not None
     assert isinstance(step.phase, Reverting)
     assert (step.phase.carried, step.phase.leaving, step.phase.reason) == (False, AT, "GateFailed")
+    assert step.phase.message == "gate errors: blue@2: too many errors"
     again = advance(step.phase, short)
     assert (again.phase, again.refusal, again.because[0]) == (step.phase, None, "AwaitingCapacity")
     lost = facts(ready=frozenset(), live=STABLE, shielded=True)
