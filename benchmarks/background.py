@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -11,14 +12,15 @@ PATIENCE_S = 60.0
 
 
 @dataclass
-class Background:
+class Background(ABC):
     """Runs `_run` until `_stop` is set, which the end of the block does."""
 
     _stop: threading.Event = field(default_factory=threading.Event, kw_only=True)
     _thread: threading.Thread | None = field(default=None, kw_only=True)
 
+    @abstractmethod
     async def _run(self) -> None:
-        raise NotImplementedError
+        """What runs."""
 
     def __enter__(self) -> Self:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)

@@ -28,6 +28,7 @@ ROOT = HERE.parents[1]
 MODULES = ("rollout", "way_back", "gap", "promotion", "ladder", "split", "refusals", "command", "trial", "calendar")
 TABLES = (
     "test_rollout.py",
+    "test_way_back.py",
     "test_gap.py",
     "test_promotion.py",
     "test_command.py",
